@@ -1,0 +1,63 @@
+import type { Duplex, Readable } from 'node:stream';
+import type { PostgresTarget } from '../database/port.ts';
+
+/**
+ * Where a restored server runs. `destroy` is called in every case; and when this process is killed, the environment
+ * dies with it (bubblewrap's --die-with-parent and a process namespace), so that nothing is left but a directory, which
+ * the next run sweeps.
+ */
+export interface Environment {
+  readonly kind: 'process' | 'container' | 'host';
+  /** Working directory at the same absolute path inside and outside; owned by the unprivileged user of the environment. */
+  readonly directory: string;
+  /** Creates namespaces and the unprivileged user's view. Errors: `drill-impossible`, `not-sealed`. */
+  prepare(): Promise<void>;
+  /** Real attempts to leave: TCP and UDP to public and private addresses, DNS, a route look-up. All must fail. */
+  attemptEscape(): Promise<readonly EscapeAttempt[]>;
+  /** Gives files below `directory` to the environment's user. */
+  handOver(path: string): Promise<void>;
+  /** A throw-away cluster (fsync off), reachable by Unix socket from outside as well. */
+  postgres(): Promise<PostgresTarget>;
+  /** Runs to its end; stdin optional. */
+  exec(command: EnvironmentCommand): Promise<ExecResult>;
+  /** Starts a service that goes on; its output goes to `<directory>/logs/<name>.log`. */
+  run(name: string, command: EnvironmentCommand): Promise<RunningService>;
+  /** A connection to 127.0.0.1:port inside. */
+  connect(port: number): Promise<Duplex>;
+  /** Connections made inside to 127.0.0.1:port arrive here. */
+  listen(port: number, onConnection: (socket: Duplex) => void): Promise<void>;
+  /** Packets that left the namespace by any interface other than loopback (must be 0). */
+  outsidePackets(): Promise<number>;
+  destroy(): Promise<void>;
+}
+
+export interface EnvironmentCommand {
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly stdin?: Readable;
+  readonly timeoutMs?: number;
+}
+
+export interface ExecResult {
+  readonly exitCode: number;
+  /** Cut at 1 MiB each. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunningService {
+  readonly name: string;
+  /** Resolves when it has ended, for whatever reason. */
+  readonly ended: Promise<{ readonly exitCode: number }>;
+  readonly logFile: string;
+  stop(): Promise<void>;
+}
+
+export interface EscapeAttempt {
+  /** `TCP 1.1.1.1:443` */
+  readonly target: string;
+  readonly escaped: boolean;
+  /** What the kernel answered. */
+  readonly observed: string;
+}

@@ -1,0 +1,76 @@
+import type { Secret } from '../core/secret.ts';
+import type { PostgresTarget, PostgresSession } from '../database/port.ts';
+import type { PublicSigningKey } from '../repository/manifest.ts';
+import type { MediaCatalogue } from '../media/port.ts';
+
+/** One kind of homeserver: how it is found, what belongs to it, what must be true of it, how it is started harmless. */
+export interface Homeserver {
+  readonly kind: 'synapse';
+  /** Reads the configuration and everything that it names. Writes nothing, connects nowhere. */
+  discover(options: DiscoverOptions): Promise<Inventory>;
+  /** Tables whose rows must not come back. */
+  readonly excludedTableData: readonly string[];
+  /** Kind-specific facts, inside the caller's transaction. Errors: `database-foreign`, `server-name-mismatch`. */
+  facts(db: PostgresSession, inventory: Pick<Inventory, 'serverName'>): Promise<KindFacts>;
+  catalogue(db: PostgresSession): MediaCatalogue;
+}
+
+export interface DiscoverOptions {
+  /** homeserver.yaml, in the order of `-c` flags. */
+  readonly configFiles: readonly string[];
+  /** Python interpreter (or other program) of the installation, where it is not found by itself. */
+  readonly program?: string;
+}
+
+export interface KindFacts {
+  readonly facts: Readonly<Record<string, number | string>>;
+  readonly digests: Readonly<Record<string, string>>;
+  readonly newestEventTs: number | null;
+}
+
+export interface Inventory {
+  readonly kind: 'synapse';
+  readonly serverName: string;
+  /** `1.163.2`; undefined when no program was found. */
+  readonly version: string | undefined;
+  readonly program: string | undefined;
+  readonly files: readonly InventoryFile[];
+  readonly signingKeys: readonly SigningKeyEntry[];
+  readonly database: PostgresTarget;
+  readonly mediaStorePath: string;
+  readonly secrets: readonly SecretEntry[];
+  readonly listeners: readonly Listener[];
+  /** The configuration as merged from all files, for defang and lint. */
+  readonly merged: Readonly<Record<string, unknown>>;
+  /** Things an admin should know: a worker file not found, media in a storage provider, ... */
+  readonly warnings: readonly string[];
+}
+
+export interface InventoryFile {
+  readonly path: string;
+  /** As ArchivedFile.role. */
+  readonly role: string;
+  /** `keys` goes into the keys archive, `config` into the config archive. */
+  readonly component: 'keys' | 'config';
+}
+
+export interface SigningKeyEntry extends PublicSigningKey {
+  /** The file it stands in; the configuration file itself when inline. */
+  readonly file: string;
+  /** 32 bytes as unpadded base64. */
+  readonly seed: Secret;
+}
+
+export interface SecretEntry {
+  /** `registration_shared_secret`, `password_config.pepper`, ... */
+  readonly name: string;
+  readonly file: string;
+  readonly value: Secret;
+}
+
+export interface Listener {
+  readonly port: number;
+  readonly tls: boolean;
+  readonly resources: readonly string[];
+  readonly bindAddresses: readonly string[];
+}

@@ -1,0 +1,15 @@
+/** The database as the catalogue of media: every row says which file must exist and, where known, its hash and size. */
+export interface MediaCatalogue {
+  /** In path order; never all in memory. */
+  rows(): AsyncIterable<CatalogueRow>;
+}
+
+export interface CatalogueRow {
+  /** Relative to the media store. */
+  readonly path: string;
+  readonly mediaClass: 'local_content' | 'local_thumbnails' | 'remote_content' | 'remote_thumbnail' | 'url_cache';
+  /** Null in rows that do not say. */
+  readonly sizeBytes: number | null;
+  /** Lower-case hex; null in old rows and for thumbnails. */
+  readonly sha256: string | null;
+}

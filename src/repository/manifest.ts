@@ -1,0 +1,130 @@
+/**
+ * What a snapshot is made of. The manifest is encrypted to the recovery recipients; zod schemas of the same names stand in
+ * `manifest-schema.ts` and validate everything that is read back. All sizes are bytes, all times ISO 8601 UTC.
+ */
+
+/** A byte stream kept in the repository: its blobs in order, and the SHA-256 (hex) of the whole. */
+export interface Content {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  /** Blob ids (64 hex digits). */
+  readonly blobs: readonly string[];
+}
+
+export interface Manifest {
+  readonly version: 1;
+  readonly snapshotId: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly hostname: string;
+  readonly lifeboatVersion: string;
+  readonly homeserver: { readonly kind: string; readonly version: string; readonly serverName: string };
+  readonly database: DatabaseComponent;
+  readonly media: MediaComponent;
+  readonly keys: KeysComponent;
+  readonly config: ConfigComponent;
+  readonly warnings: readonly string[];
+}
+
+export interface DatabaseComponent {
+  readonly engine: 'postgres';
+  readonly name: string;
+  readonly serverVersion: string;
+  readonly clientVersion: string;
+  readonly encoding: string;
+  readonly collate: string;
+  readonly ctype: string;
+  readonly extensions: readonly string[];
+  readonly owner: string;
+  /** When the exported snapshot was taken: the instant of the recovery set. */
+  readonly snapshotAt: string;
+  /** pg_dump custom-format archives, uncompressed. */
+  readonly dumps: readonly { readonly name: string; readonly content: Content }[];
+  /** Tables dumped without their rows. */
+  readonly excludedData: readonly string[];
+  readonly invariants: Invariants;
+}
+
+/**
+ * Facts measured inside the exported snapshot. After a restore they must be equal (sequences: at least).
+ * Generic Postgres facts (tables, sequences, objects) and those of the homeserver kind (facts, newest event).
+ */
+export interface Invariants {
+  /** Rows of every table of the schema `public`. */
+  readonly tableRows: Readonly<Record<string, number>>;
+  /** last_value of every sequence. */
+  readonly sequences: Readonly<Record<string, number>>;
+  /** Names, so that a dropped index is named, not only counted. */
+  readonly indexes: readonly string[];
+  readonly constraints: readonly string[];
+  readonly triggers: readonly string[];
+  /** Kind-specific: users, rooms, events, schema_version, stream maxima ... */
+  readonly facts: Readonly<Record<string, number | string>>;
+  /** Order-independent digests of the content of tables that matter most (table -> hex), so that a changed value is found. */
+  readonly digests: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch; null in an empty server. */
+  readonly newestEventTs: number | null;
+}
+
+export interface MediaComponent {
+  readonly strategy: 'repository';
+  /** Totals of the files; the rows themselves stream (`Repository.mediaFiles`), they are never held in one array. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Catalogue rows whose file was not there, and files without row; each list is cut at 1,000 entries, the counts are not. */
+  readonly missing: readonly string[];
+  readonly missingCount: number;
+  readonly orphans: readonly string[];
+  readonly orphanCount: number;
+}
+
+/** One file of the media component. `path` is relative to the media store, with `/`, without `..`. */
+export interface MediaFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly mode: number;
+  readonly blobs: readonly string[];
+  /** `local_content`, `local_thumbnails`, ... */
+  readonly mediaClass: string;
+}
+
+/** A tar in an age file of its own (`archives/<sha256>.age`), so that keys can be recovered with two commands. */
+export interface ArchiveRef {
+  readonly object: string;
+  readonly sizeBytes: number;
+  readonly files: readonly ArchivedFile[];
+}
+
+export interface ArchivedFile {
+  /** Path inside the tar, relative. */
+  readonly path: string;
+  /** Absolute path on the source machine. */
+  readonly source: string;
+  /** `signing-key`, `homeserver-config`, `included-config`, `worker-config`, `log-config`, `appservice`, `tls-certificate`, `tls-key`, `secret`, `other`. */
+  readonly role: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly mode: number;
+}
+
+export interface KeysComponent {
+  readonly archive: ArchiveRef;
+  /** Public halves, in clear: what the restored server must publish. */
+  readonly public: readonly PublicSigningKey[];
+  /** Ready to be pasted into a new server's homeserver.yaml if the private key is ever lost. */
+  readonly oldSigningKeys: string;
+}
+
+export interface PublicSigningKey {
+  /** `ed25519:a_Kcaf` */
+  readonly keyId: string;
+  /** Unpadded base64. */
+  readonly publicKey: string;
+}
+
+export interface ConfigComponent {
+  readonly archive: ArchiveRef;
+  /** Names and places of secrets that live only in the configuration; never their values. */
+  readonly secrets: readonly { readonly name: string; readonly file: string }[];
+}

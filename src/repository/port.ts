@@ -1,0 +1,128 @@
+import type { Readable } from 'node:stream';
+import type { ArchivedFile, ArchiveRef, Content, Manifest, MediaFile } from './manifest.ts';
+
+/** What jobs, restore and verify need of a repository. Formats: docs/repository-format.md. */
+export interface Repository {
+  readonly id: string;
+  readonly location: string;
+  /** True when an identity that opens packs and manifests was given. */
+  readonly canRead: boolean;
+  /** From the log: oldest first, without any key. Forgotten snapshots are left out. */
+  snapshots(): Promise<readonly SnapshotEntry[]>;
+  /** `latest`, `latest-proven`, a full id, or an unambiguous prefix of at least 4 digits. Errors: `snapshot-missing`. */
+  resolve(name: string): Promise<SnapshotEntry>;
+  /** Errors: `host-key-missing`, `repository-rolled-back`, `repository-damaged`. */
+  startBackup(): Promise<BackupWriter>;
+  /** Needs an identity. Errors: `identity-missing`, `identity-wrong`, `repository-damaged`. */
+  manifest(snapshotId: string): Promise<Manifest>;
+  mediaFiles(snapshotId: string): AsyncIterable<MediaFile>;
+  /** Content in order; fails (never ends early) when a blob is missing or damaged. */
+  read(content: Content): Readable;
+  /** The decrypted tar. */
+  readArchive(archive: ArchiveRef): Readable;
+  /** Structure (log chain, signatures, names = hashes, references); with `readData` every byte or a share of the packs. No key needed. */
+  check(options: CheckOptions): Promise<CheckResult>;
+  /** Signed by the admin key. */
+  forget(snapshotIds: readonly string[], reasons: Readonly<Record<string, string>>): Promise<void>;
+  pin(snapshotId: string, pinned: boolean): Promise<void>;
+  prune(options: PruneOptions): Promise<PruneResult>;
+  /** Evidence of a drill or verify, as a log record. */
+  recordEvidence(evidence: Evidence): Promise<void>;
+  /** Who can open what; public values only. */
+  keys(): Promise<KeyListing>;
+}
+
+export interface SnapshotEntry {
+  readonly id: string;
+  readonly seq: number;
+  readonly time: Date;
+  readonly hostname: string;
+  readonly serverName: string;
+  /** Totals of what the snapshot holds, and what was new with it, in bytes stored. */
+  readonly files: number;
+  readonly bytes: number;
+  readonly newBytes: number;
+  readonly pinned: boolean;
+  /** Newest drill evidence, if any. */
+  readonly drill: { readonly time: Date; readonly result: 'PASS' | 'FAIL' } | undefined;
+  readonly tags: readonly string[];
+}
+
+/** A running backup. Nothing of it is visible to anybody before `commit` resolves. */
+export interface BackupWriter {
+  readonly snapshotId: string;
+  /** Content-defined chunks: for dump streams. Rejects when the source stream fails. */
+  addStream(source: Readable): Promise<Content>;
+  /** Whole-file blobs below a bound, fixed pieces above: for media. */
+  addFile(source: Readable, sizeBytes: number): Promise<Content>;
+  /** The content of a file already stored, found by its SHA-256 (hex) alone, without reading it. */
+  known(sha256: string, sizeBytes: number): Content | undefined;
+  /** Streams into the media shards of the manifest; call in path order. */
+  addMedia(file: MediaFile): Promise<void>;
+  /** A tar of these files, sealed as an age file of its own. */
+  addArchive(files: readonly ArchiveInput[]): Promise<ArchiveRef>;
+  /** Packs, index, manifest, record: durable and visible when this resolves. */
+  commit(manifest: Omit<Manifest, 'version' | 'snapshotId' | 'startedAt' | 'finishedAt' | 'hostname' | 'lifeboatVersion'>, tags?: readonly string[]): Promise<CommitResult>;
+  /** Stops; what was uploaded stays as garbage that the next run reuses or prune removes. */
+  abort(): Promise<void>;
+}
+
+export type ArchiveInput = Omit<ArchivedFile, 'sizeBytes' | 'sha256'> & { readonly body: Uint8Array };
+
+export interface CommitResult {
+  readonly entry: SnapshotEntry;
+  readonly newBlobs: number;
+  readonly reusedBlobs: number;
+  readonly newPacks: number;
+  /** Bytes written to the store by this run, all object classes. */
+  readonly storedBytes: number;
+}
+
+export interface CheckOptions {
+  /** `none`, `all`, or a share of packs chosen at random, 0..1. */
+  readonly readData: 'none' | 'all' | number;
+  /** Also decrypt, decompress and compare every blob id (needs an identity). */
+  readonly decrypt?: boolean;
+}
+
+export interface CheckResult {
+  readonly ok: boolean;
+  readonly findings: readonly CheckFinding[];
+  readonly objects: number;
+  readonly bytesRead: number;
+  readonly snapshots: number;
+}
+
+export interface CheckFinding {
+  readonly severity: 'error' | 'warning';
+  readonly object: string;
+  readonly problem: string;
+  /** What it means and what to do. */
+  readonly consequence: string;
+  readonly snapshots: readonly string[];
+}
+
+export interface PruneOptions {
+  readonly dryRun: boolean;
+  /** Unreferenced objects younger than this are left alone. */
+  readonly graceMs: number;
+}
+
+export interface PruneResult {
+  readonly markedObjects: number;
+  readonly deletedObjects: number;
+  readonly freedBytes: number;
+}
+
+export interface Evidence {
+  readonly type: 'drill' | 'verify';
+  readonly snapshotId: string;
+  readonly result: 'PASS' | 'FAIL';
+  readonly summary: Readonly<Record<string, string | number>>;
+}
+
+export interface KeyListing {
+  readonly recipients: readonly { readonly recipient: string; readonly opens: readonly string[] }[];
+  readonly hostPublicKey: string;
+  readonly adminPublicKey: string;
+}

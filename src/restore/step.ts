@@ -1,0 +1,41 @@
+/**
+ * A step of the recovery checklist. The same steps run in a drill and in the real restore; only the environment differs.
+ * `apply` changes the target, `check` only looks. A step that has a failed check is failed; what depends on it is skipped.
+ */
+export interface Step<Context> {
+  readonly id: StepId;
+  readonly number: 1 | 2 | 3 | 4 | 5 | 6;
+  readonly title: string;
+  apply(context: Context): Promise<void>;
+  check(context: Context): AsyncIterable<Check>;
+}
+
+/** The six of the guide, in its order. */
+export type StepId = 'restore-database' | 'restore-media' | 'restore-signing-keys' | 'verify-configuration' | 'start-services' | 'test-federation';
+
+/** One expectation and what was seen. Stable ids, e.g. `database.rows-equal`, `keys.fingerprint`: documented, used in JUnit. */
+export interface Check {
+  readonly id: string;
+  readonly title: string;
+  readonly result: 'pass' | 'fail' | 'warn' | 'skip';
+  readonly expected?: string | undefined;
+  readonly observed?: string | undefined;
+  /** What to do about a failure, or more lines of findings (named tables, files, events). */
+  readonly detail?: readonly string[] | undefined;
+  readonly durationMs?: number | undefined;
+}
+
+export interface StepResult {
+  readonly id: StepId;
+  readonly number: number;
+  readonly title: string;
+  readonly result: 'pass' | 'fail' | 'warn' | 'skip';
+  readonly startedAt: string;
+  /** Time in `apply`: what a real restore would take. */
+  readonly applyMs: number;
+  /** Time in `check`: what the proof takes. */
+  readonly checkMs: number;
+  readonly checks: readonly Check[];
+  /** Set when `apply` threw. */
+  readonly error?: { readonly code: string; readonly message: string; readonly hints: readonly string[] } | undefined;
+}

@@ -1,0 +1,41 @@
+/**
+ * An object store holds immutable, whole objects under keys such as `packs/ab/ab12....age`.
+ * Every implementation runs test/contract/object-store.ts. Promises:
+ * - `put` is atomic and create-only: after it resolves the object is durable and whole; a reader never sees a part of it.
+ * - `put` of an existing key changes nothing and says `exists`; of two racing callers exactly one hears `created`.
+ * - `get`, `stat` and `list` are strongly consistent with completed puts and deletes.
+ * - `delete` is idempotent.
+ * Errors: `object-missing` (permanent), `disk-full` (permanent), `store-unreachable` (transient), `file-unreadable`/`file-unwritable`.
+ */
+export interface ObjectStore {
+  /** For messages and reports; never contains credentials. */
+  readonly location: string;
+  readonly capabilities: StoreCapabilities;
+  put(key: string, body: Uint8Array): Promise<'created' | 'exists'>;
+  /** The whole object, or `length` bytes from `offset`. */
+  get(key: string, range?: ByteRange): Promise<Uint8Array>;
+  stat(key: string): Promise<ObjectStat | undefined>;
+  /** Every object whose key starts with the prefix, in no particular order. */
+  list(prefix: string): AsyncIterable<ObjectStat>;
+  delete(key: string): Promise<void>;
+}
+
+/** Declared, never sniffed. */
+export interface StoreCapabilities {
+  /** How create-only is enforced; `none` makes concurrent writers unsafe and is refused at `init`. */
+  readonly createOnly: 'link' | 'if-none-match' | 'none';
+  readonly objectLock: boolean;
+  readonly versioning: boolean;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface ObjectStat {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** By the store's clock. */
+  readonly modified: Date;
+}
