@@ -69,6 +69,7 @@ export const ERROR_TABLE = {
   'database-restore-failed': permanent(EXIT.failed),
   'server-name-mismatch': permanent(EXIT.preflightRefused),
   'media-unreadable': permanent(EXIT.preflightRefused),
+  'media-changed': transient(EXIT.failed),
   'signing-key-missing': permanent(EXIT.preflightRefused),
   // restore and drill
   'target-not-empty': permanent(EXIT.preflightRefused),
