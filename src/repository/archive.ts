@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import { extractArchive, requireSafePath, unsafe } from './archive-extract.ts';
+import type { ArchivedFile } from './manifest.ts';
+import type { ArchiveInput } from './port.ts';
+import { endOfTar, fitsUstar, paddingAfter, tarHeader } from './ustar.ts';
+
+export { extractArchive };
+
+/**
+ * Archives of keys and configuration: a plain tar that any tar can open, and in the manifest the list of what must be in it.
+ */
+
+/** The path inside the archive of a file of the source machine: relative, unique for each absolute path. */
+export function archivePath(source: string): string {
+  const path = source
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/');
+  if (fitsUstar(path)) return path;
+  // Too long for a tar header: the hash keeps it unique, the manifest keeps the real place.
+  const name = Buffer.from(path.slice(path.lastIndexOf('/') + 1))
+    .subarray(0, 64)
+    .toString('latin1')
+    .replaceAll(/[^\w.-]/g, '_');
+  return `long/${createHash('sha256').update(path).digest('hex')}/${name}`;
+}
+
+/** Errors: `archive-unsafe` for a path that could not be extracted again, or that stands there twice. */
+export async function buildArchive(
+  files: readonly ArchiveInput[],
+): Promise<{ tar: Uint8Array; files: ArchivedFile[] }> {
+  const parts: Uint8Array[] = [];
+  const archived: ArchivedFile[] = [];
+  const seen = new Set<string>();
+  for (const { body, ...file } of files) {
+    requireSafePath(file.path);
+    if (seen.has(file.path)) throw unsafe(`archive would hold ${file.path} twice`);
+    if (!fitsUstar(file.path)) throw unsafe(`path is too long for an archive: ${file.path}`);
+    seen.add(file.path);
+    const mode = file.mode & 0o777;
+    parts.push(tarHeader(file.path, body.length, mode), body, paddingAfter(body.length));
+    archived.push({
+      ...file,
+      mode,
+      sizeBytes: body.length,
+      sha256: createHash('sha256').update(body).digest('hex'),
+    });
+  }
+  return { tar: Buffer.concat([...parts, endOfTar]), files: archived };
+}

@@ -1,0 +1,187 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { LifeboatError } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
+
+/**
+ * Whole age v1 files (C2SP age specification), readable by `age -d`. Headers come from age-encryption; the payload is ours
+ * because node:crypto is several times as fast as the JavaScript cipher of that library, which a restore of media feels.
+ */
+const CHUNK = 64 * 1024;
+const TAG = 16;
+const NONCE = 16;
+
+/** Encrypts to every recipient (`age1...`). Errors: `config-invalid` for none, malformed or mixed recipients. */
+export async function seal(plaintext: Uint8Array, recipients: readonly string[]): Promise<Uint8Array> {
+  const { header, fileKey } = await newHeader(recipients);
+  // A nonce of our own: the one behind the header has already encrypted the empty payload with this file key.
+  const nonce = randomBytes(NONCE);
+  const key = payloadKey(fileKey, nonce);
+  const chunks = Math.max(1, Math.ceil(plaintext.length / CHUNK));
+  const file = Buffer.allocUnsafe(header.length + NONCE + plaintext.length + chunks * TAG);
+  file.set(header, 0);
+  file.set(nonce, header.length);
+  let at = header.length + NONCE;
+  for (let index = 0; index < chunks; index += 1) {
+    const cipher = createCipheriv('chacha20-poly1305', key, chunkNonce(index, index === chunks - 1), {
+      authTagLength: TAG,
+    });
+    const sealed = cipher.update(plaintext.subarray(index * CHUNK, (index + 1) * CHUNK));
+    cipher.final();
+    file.set(sealed, at);
+    file.set(cipher.getAuthTag(), at + sealed.length);
+    at += sealed.length + TAG;
+  }
+  return file;
+}
+
+/**
+ * Decrypts a whole file. Errors: `identity-wrong` when no identity opens the header, `repository-damaged` for anything else
+ * that is not as it was written. Damage inside a recipient's stanza cannot be told from a foreign key: compare the hash of
+ * the object with its name first.
+ */
+export async function unseal(file: Uint8Array, identities: readonly string[]): Promise<Uint8Array> {
+  const headerLength = findHeader(file);
+  const fileKey = await openHeader(file.subarray(0, headerLength), identities);
+  const payloadStart = headerLength + NONCE;
+  const payloadLength = file.length - payloadStart;
+  if (payloadLength < TAG) throw damaged('age file is cut short');
+  const key = payloadKey(fileKey, file.subarray(headerLength, payloadStart));
+  const chunks = Math.ceil(payloadLength / (CHUNK + TAG));
+  if (payloadLength - (chunks - 1) * (CHUNK + TAG) < TAG) throw damaged('age file is cut short');
+  const plaintext = Buffer.allocUnsafe(payloadLength - chunks * TAG);
+  for (let index = 0; index < chunks; index += 1) {
+    const start = payloadStart + index * (CHUNK + TAG);
+    const end = Math.min(start + CHUNK + TAG, file.length);
+    plaintext.set(openChunk(file.subarray(start, end), key, index, index === chunks - 1), index * CHUNK);
+  }
+  // The specification allows an empty last chunk only for an empty file; anything else would be a second spelling.
+  if (chunks > 1 && plaintext.length === (chunks - 1) * CHUNK)
+    throw damaged('age file ends in an empty chunk');
+  return plaintext;
+}
+
+/** A new X25519 key pair; the identity opens what is sealed to the recipient. */
+export async function generateIdentity(): Promise<{ identity: Secret; recipient: string }> {
+  const identity = new Secret(await generateX25519Identity());
+  return { identity, recipient: await recipientOf(identity.reveal()) };
+}
+
+/** The recipient (`age1...`) of an identity (`AGE-SECRET-KEY-...`). Errors: `identity-wrong`. */
+export async function recipientOf(identity: string): Promise<string> {
+  try {
+    return await identityToRecipient(identity);
+  } catch {
+    // The library's message could quote the key.
+    throw malformedIdentity();
+  }
+}
+
+async function newHeader(
+  recipients: readonly string[],
+): Promise<{ header: Uint8Array; fileKey: Uint8Array }> {
+  requireUniform(recipients);
+  const encrypter = new Encrypter();
+  for (const recipient of recipients) {
+    try {
+      encrypter.addRecipient(recipient);
+    } catch (cause) {
+      throw new LifeboatError('config-invalid', `not an age recipient: ${JSON.stringify(recipient)}`, {
+        cause,
+      });
+    }
+  }
+  let fileKey: Uint8Array | undefined;
+  // Sees the file key like any recipient and adds no stanza (public interface `Recipient` of age-encryption).
+  encrypter.addRecipient({
+    wrapFileKey(key) {
+      fileKey = Uint8Array.from(key);
+      return [];
+    },
+  });
+  // A recipient that is a point of low order is only found out here.
+  const empty = await encrypter.encrypt(new Uint8Array()).catch((cause: unknown) => {
+    throw new LifeboatError('config-invalid', `cannot seal to the age recipients ${recipients.join(', ')}`, {
+      cause,
+    });
+  });
+  if (fileKey === undefined)
+    throw new LifeboatError('internal', 'age-encryption made a header without a file key');
+  return { header: empty.subarray(0, empty.length - NONCE - TAG), fileKey };
+}
+
+/** age refuses files for both kinds, because the classic recipient would undo what the post-quantum one is for; the library does not. */
+function requireUniform(recipients: readonly string[]): void {
+  if (recipients.length === 0) throw new LifeboatError('config-invalid', 'no age recipient to seal to');
+  const postQuantum = recipients.filter((recipient) => /^age1(pq|tagpq)1/.test(recipient));
+  if (postQuantum.length === 0 || postQuantum.length === recipients.length) return;
+  throw new LifeboatError('config-invalid', 'post-quantum and classic age recipients are mixed', {
+    hint: 'Use recipients of one kind only: all `age1pq1...` or all `age1...`.',
+  });
+}
+
+async function openHeader(header: Uint8Array, identities: readonly string[]): Promise<Uint8Array> {
+  const decrypter = new Decrypter();
+  for (const identity of identities) {
+    try {
+      decrypter.addIdentity(identity.trim());
+    } catch {
+      throw malformedIdentity();
+    }
+  }
+  try {
+    return await decrypter.decryptHeader(header);
+  } catch (cause) {
+    if (cause instanceof Error && cause.message.startsWith('no identity matched')) {
+      throw new LifeboatError('identity-wrong', 'none of the given identities opens this age file', {
+        hint: 'Give the recovery identity whose recipient is listed by `lifeboat keys list`.',
+      });
+    }
+    throw damaged('age header is damaged', cause);
+  }
+}
+
+/** Length of the header: up to the newline behind the MAC line. No other line of a header starts with `---`. */
+function findHeader(file: Uint8Array): number {
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  const macLine = bytes.indexOf('\n--- ');
+  const end = macLine === -1 ? -1 : bytes.indexOf('\n', macLine + 1);
+  if (end === -1) throw damaged('not an age file, or cut inside its header');
+  return end + 1;
+}
+
+function openChunk(chunk: Uint8Array, key: Uint8Array, index: number, last: boolean): Uint8Array {
+  const decipher = createDecipheriv('chacha20-poly1305', key, chunkNonce(index, last), {
+    authTagLength: TAG,
+  });
+  decipher.setAuthTag(chunk.subarray(chunk.length - TAG));
+  const plaintext = decipher.update(chunk.subarray(0, chunk.length - TAG));
+  try {
+    decipher.final();
+  } catch (cause) {
+    throw damaged(`age payload is damaged in its chunk ${index}`, cause);
+  }
+  return plaintext;
+}
+
+function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', fileKey, nonce, 'payload', 32));
+}
+
+/** STREAM: an 11-byte big-endian counter and a flag for the last chunk. */
+function chunkNonce(index: number, last: boolean): Uint8Array {
+  const nonce = Buffer.alloc(12);
+  nonce.writeUIntBE(index, 5, 6);
+  nonce[11] = last ? 1 : 0;
+  return nonce;
+}
+
+function damaged(problem: string, cause?: unknown): LifeboatError {
+  return new LifeboatError('repository-damaged', problem, { cause });
+}
+
+function malformedIdentity(): LifeboatError {
+  return new LifeboatError('identity-wrong', 'not an age identity', {
+    hint: 'An identity is one line that starts with `AGE-SECRET-KEY-`.',
+  });
+}

@@ -1,0 +1,142 @@
+import { LifeboatError } from '../core/errors.ts';
+
+/**
+ * The part of POSIX ustar that we write: regular files with names of at most 255 bytes. Reading is as strict as writing, so
+ * that nothing has two meanings: a wrong checksum, a size that is not octal or a missing end is damage, never a guess.
+ * Every tar (GNU, BSD, busybox) reads what is written here.
+ */
+export const BLOCK = 512;
+
+export interface TarMember {
+  readonly name: string;
+  /** `0` is a regular file; see `isRegular`. */
+  readonly type: string;
+  readonly mode: number;
+  /** Of the body, in bytes from the start of the tar. */
+  readonly offset: number;
+  readonly sizeBytes: number;
+}
+
+/** Two empty blocks; a tar without them was cut. */
+export const endOfTar: Uint8Array = Buffer.alloc(2 * BLOCK);
+
+/** 1980-01-01: GNU tar calls 1970 implausible, and the time of a backup would only make equal archives differ. */
+const MTIME = 315_532_800;
+const LARGEST_SIZE = 0o77777777777;
+
+/** Errors: RangeError when the name does not fit (`fitsUstar`). */
+export function tarHeader(name: string, sizeBytes: number, mode = 0o600): Uint8Array {
+  const place = splitName(name);
+  if (place === undefined) throw new RangeError(`name does not fit into a ustar header: ${name}`);
+  if (sizeBytes > LARGEST_SIZE) throw new RangeError(`a ustar member has at most 8 GiB: ${name}`);
+  const header = Buffer.alloc(BLOCK);
+  place.name.copy(header, 0);
+  header.write(octal(mode, 7), 100, 'latin1');
+  header.write(octal(0, 7), 108, 'latin1');
+  header.write(octal(0, 7), 116, 'latin1');
+  header.write(octal(sizeBytes, 11), 124, 'latin1');
+  header.write(octal(MTIME, 11), 136, 'latin1');
+  header.write('0', 156, 'latin1');
+  header.write('ustar\u000000', 257, 'latin1');
+  place.prefix.copy(header, 345);
+  header.write(`${octal(checksum(header), 6)}\u0000 `, 148, 'latin1');
+  return header;
+}
+
+export function fitsUstar(name: string): boolean {
+  return splitName(name) !== undefined;
+}
+
+/** Zeros that fill the last block of a body. */
+export function paddingAfter(sizeBytes: number): Uint8Array {
+  return Buffer.alloc(roundUp(sizeBytes) - sizeBytes);
+}
+
+export function isRegular(member: TarMember): boolean {
+  return member.type === '0' || member.type === '\u0000';
+}
+
+/** Members in order. Errors: `repository-damaged` for everything that `tarHeader` would not have written, but any type. */
+export function listTar(tar: Uint8Array): TarMember[] {
+  const bytes = Buffer.from(tar.buffer, tar.byteOffset, tar.byteLength);
+  const members: TarMember[] = [];
+  let at = 0;
+  while (!isEmptyBlock(bytes, at)) {
+    const member = parseHeader(bytes.subarray(at, at + BLOCK), at + BLOCK);
+    at = member.offset + roundUp(member.sizeBytes);
+    members.push(member);
+  }
+  for (let end = at; end < at + endOfTar.length || end < bytes.length; end += BLOCK) {
+    if (!isEmptyBlock(bytes, end)) throw damaged('tar has something behind its end');
+  }
+  return members;
+}
+
+function parseHeader(header: Buffer, offset: number): TarMember {
+  const stored = parseOctal(header, 148, 8);
+  if (header.toString('latin1', 257, 262) !== 'ustar' || checksum(header) !== stored) {
+    throw damaged(`tar header at byte ${offset - BLOCK} is damaged`);
+  }
+  const prefix = parseText(header, 345, 155);
+  const name = parseText(header, 0, 100);
+  return {
+    name: prefix === '' ? name : `${prefix}/${name}`,
+    type: header.toString('latin1', 156, 157),
+    mode: parseOctal(header, 100, 8) & 0o7777,
+    offset,
+    sizeBytes: parseOctal(header, 124, 12),
+  };
+}
+
+function isEmptyBlock(bytes: Buffer, at: number): boolean {
+  if (at + BLOCK > bytes.length) throw damaged('tar is cut short');
+  return bytes.compare(endOfTar, 0, BLOCK, at, at + BLOCK) === 0;
+}
+
+/** Names of more than 100 bytes are split at a slash into prefix (at most 155 bytes) and name. */
+function splitName(text: string): { name: Buffer; prefix: Buffer } | undefined {
+  const bytes = Buffer.from(text, 'utf8');
+  if (bytes.length === 0 || bytes.includes(0)) return undefined;
+  if (bytes.length <= 100) return { name: bytes, prefix: Buffer.alloc(0) };
+  const slash = bytes.indexOf('/', bytes.length - 101);
+  if (slash < 1 || slash > 155 || slash === bytes.length - 1) return undefined;
+  return { name: bytes.subarray(slash + 1), prefix: bytes.subarray(0, slash) };
+}
+
+/** The sum of all bytes of the header with its own field taken as eight spaces. */
+function checksum(header: Buffer): number {
+  let sum = 8 * 0x20;
+  for (let i = 0; i < BLOCK; i += 1) if (i < 148 || i >= 156) sum += header[i] as number;
+  return sum;
+}
+
+function octal(value: number, digits: number): string {
+  return value.toString(8).padStart(digits, '0');
+}
+
+function parseOctal(header: Buffer, start: number, length: number): number {
+  const digits = /^ *([0-7]+)[ \0]*$/.exec(header.toString('latin1', start, start + length))?.[1];
+  if (digits === undefined) throw damaged('tar header has a number that is not octal');
+  return Number.parseInt(digits, 8);
+}
+
+function parseText(header: Buffer, start: number, length: number): string {
+  const field = header.subarray(start, start + length);
+  const end = field.indexOf(0);
+  const text = end === -1 ? field : field.subarray(0, end);
+  if (end !== -1 && field.subarray(end).some((byte) => byte !== 0))
+    throw damaged('tar member has a name with NUL');
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text);
+  } catch (cause) {
+    throw damaged('tar member has a name that is not UTF-8', cause);
+  }
+}
+
+function roundUp(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / BLOCK) * BLOCK;
+}
+
+function damaged(problem: string, cause?: unknown): LifeboatError {
+  return new LifeboatError('repository-damaged', problem, { cause });
+}
