@@ -12,7 +12,8 @@ export interface Homeserver {
   readonly excludedTableData: readonly string[];
   /** Kind-specific facts, inside the caller's transaction. Errors: `database-foreign`, `server-name-mismatch`. */
   facts(db: PostgresSession, inventory: Pick<Inventory, 'serverName'>): Promise<KindFacts>;
-  catalogue(db: PostgresSession): MediaCatalogue;
+  /** Of these media classes; by default what cannot be fetched again: local content and thumbnails. */
+  catalogue(db: PostgresSession, classes?: readonly string[]): MediaCatalogue;
 }
 
 export interface DiscoverOptions {
@@ -20,6 +21,8 @@ export interface DiscoverOptions {
   readonly configFiles: readonly string[];
   /** Python interpreter (or other program) of the installation, where it is not found by itself. */
   readonly program?: string;
+  /** Relative paths in the configuration start here; by default the working directory of the running homeserver, else that of its configuration. */
+  readonly workingDirectory?: string;
 }
 
 export interface KindFacts {

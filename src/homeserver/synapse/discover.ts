@@ -1,0 +1,138 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { LifeboatError, messageOf } from '../../core/errors.ts';
+import type { DiscoverOptions, Inventory, InventoryFile, SigningKeyEntry } from '../port.ts';
+import { invalid, isMap, listAt, readConfiguration, stringAt, valueAt, type Configuration } from './configuration.ts';
+import { readDatabaseBlock } from './database-block.ts';
+import { readListeners } from './listeners.ts';
+import { findProgram } from './program.ts';
+import { findReferencedFiles } from './referenced-files.ts';
+import { findRunningSynapse, type RunningSynapse } from './running.ts';
+import { findSecrets } from './secrets.ts';
+import { parseSigningKeys } from './signing-key.ts';
+import { findWorkers } from './workers.ts';
+
+/**
+ * Everything that belongs to one Synapse, found through its configuration. Reads only.
+ * Errors: `homeserver-config-invalid` (file:line and field, never a value), `signing-key-missing`, `file-unreadable`.
+ */
+export async function discoverSynapse(options: DiscoverOptions): Promise<Inventory> {
+  const configuration = await readConfiguration(options.configFiles);
+  const serverName = serverNameOf(configuration);
+  const running = await runningWith(configuration);
+  // Synapse resolves relative paths against its working directory (os.path.abspath in synapse/config/_base.py).
+  const base = resolve(options.workingDirectory ?? running?.workingDirectory ?? dirname(configuration.files[0]!));
+  const absolute = (path: string): string => resolve(base, path);
+
+  const signing = await findSigningKeys(configuration, serverName, absolute);
+  const database = readDatabaseBlock(configuration, absolute);
+  const referenced = await findReferencedFiles(configuration, absolute);
+  const workers = await findWorkers(configuration, absolute);
+  const program = await findProgram(options.program, running?.program === undefined ? [] : [running.program], configuration.directory);
+  const configFiles = configuration.files.map((path): InventoryFile => ({ path, role: 'homeserver-config', component: 'config' }));
+  const files = unique([...signing.files, ...configFiles, ...referenced.files, ...workers.files]);
+  return {
+    kind: 'synapse',
+    serverName,
+    version: program?.version,
+    program: program?.program,
+    files,
+    signingKeys: signing.keys,
+    database: database.target,
+    mediaStorePath: absolute(stringAt(configuration, 'media_store_path') ?? 'media_store'),
+    secrets: await findSecrets(configuration, files, absolute),
+    listeners: readListeners(configuration),
+    merged: configuration.merged,
+    warnings: [
+      ...database.warnings,
+      ...referenced.warnings,
+      ...workers.warnings,
+      ...settingWarnings(configuration),
+      ...pathWarnings(configuration, running, options, base),
+      ...(program === undefined ? ['no Python interpreter with Synapse was found; its version is unknown'] : []),
+    ],
+  };
+}
+
+function serverNameOf(configuration: Configuration): string {
+  const serverName = stringAt(configuration, 'server_name');
+  if (serverName !== undefined) return serverName;
+  throw invalid(configuration, 'server_name', 'is missing', 'Name the homeserver.yaml that Synapse is started with, and all its other -c files.');
+}
+
+/** The running process that reads one of our files; another Synapse of this machine is none of our business. */
+async function runningWith({ files }: Configuration): Promise<RunningSynapse | undefined> {
+  const running = await findRunningSynapse();
+  return running.find(({ configFiles }) => configFiles.some((path) => reads(path, files)));
+}
+
+/** A `-c` argument names a file, or the directory that it lies in. */
+function reads(argument: string, files: readonly string[]): boolean {
+  return files.some((file) => file === argument || dirname(file) === argument);
+}
+
+interface SigningKeys {
+  readonly keys: readonly SigningKeyEntry[];
+  readonly files: readonly InventoryFile[];
+}
+
+/** Inline `signing_key`, `signing_key_path`, or the default beside the last configuration file (synapse/config/key.py). */
+async function findSigningKeys(configuration: Configuration, serverName: string, absolute: (path: string) => string): Promise<SigningKeys> {
+  const inline = stringAt(configuration, 'signing_key');
+  if (inline !== undefined) {
+    const file = configuration.fileOf('signing_key');
+    return { keys: parseSigningKeys(inline, file), files: [] };
+  }
+  const given = stringAt(configuration, 'signing_key_path');
+  const path = given === undefined ? join(configuration.directory, `${serverName}.signing.key`) : absolute(given);
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw unreadableKey(configuration, path, error);
+  });
+  return { keys: parseSigningKeys(text, path), files: [{ path, role: 'signing-key', component: 'keys' }] };
+}
+
+function unreadableKey(configuration: Configuration, path: string, error: NodeJS.ErrnoException): LifeboatError {
+  const where = configuration.where('signing_key_path');
+  if (error.code === 'ENOENT') {
+    return new LifeboatError('signing-key-missing', `${where}: there is no signing key at ${path}`, {
+      hint: 'Correct signing_key_path. Do not start Synapse before: it would make itself a new key, and other servers would reject it.',
+      cause: error,
+    });
+  }
+  return new LifeboatError('file-unreadable', `cannot read the signing key ${path}: ${messageOf(error)}`, {
+    hint: 'Let the user that runs lifeboat read it.',
+    cause: error,
+  });
+}
+
+function settingWarnings(configuration: Configuration): string[] {
+  const { merged } = configuration;
+  const providers = listAt(configuration, 'media_storage_providers');
+  const modules = [...listAt(configuration, 'modules'), ...listAt(configuration, 'password_providers')];
+  const moduleNames = modules.map((each) => (isMap(each) ? String(each['module'] ?? '?') : '?'));
+  return [
+    ...(providers.length > 0 ? ['media_storage_providers: media that lie only there are not in the backup'] : []),
+    ...(merged['enable_media_repo'] === false ? ['enable_media_repo is false: media of another media repository are not in the backup'] : []),
+    ...(merged['enable_local_media_storage'] === false ? ['enable_local_media_storage is false: the media directory is not complete'] : []),
+    ...(valueAt(merged, 'matrix_authentication_service.enabled') === true || valueAt(merged, 'experimental_features.msc3861.enabled') === true
+      ? ['Matrix Authentication Service has a database of its own, which is not in the backup']
+      : []),
+    ...(moduleNames.length > 0 ? [`Python modules are not in the backup: ${moduleNames.join(', ')}`] : []),
+  ];
+}
+
+/** Two ways to have read something else than Synapse does. */
+function pathWarnings({ files, merged }: Configuration, running: RunningSynapse | undefined, options: DiscoverOptions, base: string): string[] {
+  const paths = ['signing_key_path', 'media_store_path', 'log_config'].filter((key) => typeof merged[key] === 'string' && !merged[key].startsWith('/'));
+  const guessed = running === undefined && options.workingDirectory === undefined && (paths.length > 0 || merged['media_store_path'] === undefined);
+  const unnamed = (running?.configFiles ?? []).filter((path) => !reads(path, files));
+  return [
+    ...(guessed ? [`relative paths (${paths.join(', ') || 'media_store'}) were taken to start at ${base}, because Synapse is not running`] : []),
+    ...(unnamed.length > 0 ? [`the running Synapse also reads ${unnamed.join(', ')}, which was not named`] : []),
+  ];
+}
+
+/** The first mention wins: a key file keeps its role when another setting names it again. */
+function unique(files: readonly InventoryFile[]): InventoryFile[] {
+  return files.filter(({ path }, index) => files.findIndex((file) => file.path === path) === index);
+}

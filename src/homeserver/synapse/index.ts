@@ -1,0 +1,14 @@
+import type { Homeserver } from '../port.ts';
+import { synapseCatalogue } from './catalogue.ts';
+import { EXCLUDED_TABLE_DATA } from './cleanse.ts';
+import { discoverSynapse } from './discover.ts';
+import { synapseFacts } from './facts.ts';
+
+/** Synapse on PostgreSQL. Measured against 1.163.2 (schema 94, compat 84). */
+export const synapse: Homeserver = {
+  kind: 'synapse',
+  discover: discoverSynapse,
+  excludedTableData: EXCLUDED_TABLE_DATA,
+  facts: synapseFacts,
+  catalogue: synapseCatalogue,
+};

@@ -1,0 +1,19 @@
+import { parseDocument } from 'yaml';
+import { LifeboatError } from '../../core/errors.ts';
+
+/**
+ * YAML as PyYAML's safe_load reads it for Synapse: version 1.1 (`yes` is true, `<<` merges) and the last of two equal keys
+ * wins. Errors: `homeserver-config-invalid` with file, line and column, and never a piece of the text, which may be a secret.
+ */
+export function parseHomeserverYaml(text: string, file: string): unknown {
+  const document = parseDocument(text, { version: '1.1', uniqueKeys: false, prettyErrors: true, logLevel: 'silent' });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const { line, col } = error.linePos?.[0] ?? { line: 1, col: 1 };
+    throw new LifeboatError('homeserver-config-invalid', `${file}:${line}:${col} is not valid YAML (${error.code.toLowerCase().replaceAll('_', ' ')})`, {
+      hint: 'Correct the line; the homeserver itself would not start with it.',
+      context: { file, line, column: col },
+    });
+  }
+  return document.toJS();
+}
