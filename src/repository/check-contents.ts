@@ -1,0 +1,76 @@
+import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
+import type { CheckContext, CheckReport } from './check.ts';
+import { readIdKey } from './id-key.ts';
+import type { LogState } from './log-state.ts';
+import { readRoot, readShard } from './manifest-reader.ts';
+import { getSealed } from './objects.ts';
+import { readBlob, scanPack } from './pack.ts';
+import type { RecordOf } from './record.ts';
+
+/**
+ * What only a recovery identity can verify: every blob of the chosen packs decompresses to the content its id says, and every
+ * blob that a manifest names is in the pack it names. Bytes that do not have the hash in their name were reported before.
+ */
+export async function checkContents(
+  context: CheckContext,
+  state: LogState,
+  report: CheckReport,
+  wanted: (packKey: string) => boolean,
+): Promise<void> {
+  const { store, identities, config } = context;
+  const idKey = await readIdKey(store, config.key_object, identities);
+  const expected = new Map<string, { blobs: Set<string>; snapshots: Set<string> }>();
+  for (const record of state.records.values()) {
+    await orFinding(report, record.manifest, [record.id], () => collectBlobs(context, record, expected));
+  }
+  for (const [key, { blobs, snapshots }] of expected) {
+    if (!wanted(key)) continue;
+    await orFinding(report, key, [...snapshots], async () => {
+      const plaintext = await getSealed(store, key, identities);
+      const entries = scanPack(plaintext);
+      for (const entry of entries) {
+        readBlob(plaintext, entry, idKey);
+        blobs.delete(entry.id);
+      }
+      const [absent] = blobs;
+      if (absent !== undefined) throw new LifeboatError('repository-damaged', `it does not hold blob ${absent}, which a manifest expects in it`);
+    });
+  }
+}
+
+async function collectBlobs(
+  { store, identities }: CheckContext,
+  record: RecordOf<'snapshot'>,
+  expected: Map<string, { blobs: Set<string>; snapshots: Set<string> }>,
+): Promise<void> {
+  const expect = (pack: string, blob: string): void => {
+    const row = expected.get(pack) ?? { blobs: new Set(), snapshots: new Set() };
+    expected.set(pack, row);
+    row.blobs.add(blob);
+    row.snapshots.add(record.id);
+  };
+  const root = await readRoot(store, record.manifest, record.id, identities);
+  for (const [blob, number] of Object.entries(root.where)) expect(root.packs[number] ?? `pack number ${number}`, blob);
+  for (const shard of root.shards) {
+    for await (const { file, packs } of readShard(store, shard, identities)) {
+      for (const [at, blob] of file.blobs.entries()) expect(packs[at]!, blob);
+    }
+  }
+  for (const { object } of [root.manifest.keys.archive, root.manifest.config.archive]) await getSealed(store, object, identities);
+}
+
+async function orFinding(report: CheckReport, object: string, snapshots: string[], task: () => Promise<void>): Promise<void> {
+  try {
+    await task();
+  } catch (error) {
+    if (!isLifeboatError(error, 'repository-damaged')) throw error;
+    if (report.findings.some((finding) => finding.object === object || messageOf(error).includes(finding.object))) return;
+    report.findings.push({
+      severity: 'error',
+      object,
+      problem: error.message,
+      consequence: 'these snapshots cannot be restored completely from here: restore the object from a second repository',
+      snapshots,
+    });
+  }
+}

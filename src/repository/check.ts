@@ -1,0 +1,205 @@
+import { randomInt } from 'node:crypto';
+import { isLifeboatError, messageOf } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import type { ObjectStat, ObjectStore } from '../storage/port.ts';
+import { checkContents } from './check-contents.ts';
+import type { RepositoryConfig } from './config-file.ts';
+import { stateOf, type LogState } from './log-state.ts';
+import type { CommitLog } from './log.ts';
+import { CONFIG_KEY, LOG_PREFIX, logKey, logSeq, OBJECT_CLASSES, promisedSha256, sha256Hex } from './object-names.ts';
+import { getNamed } from './objects.ts';
+import type { CheckFinding, CheckOptions, CheckResult } from './port.ts';
+import { readRefs } from './refs.ts';
+
+export interface CheckContext {
+  readonly store: ObjectStore;
+  readonly config: RepositoryConfig;
+  readonly log: CommitLog;
+  readonly identities: readonly Secret[];
+}
+
+/** Object -> snapshots that need it, and the size they expect. */
+export type Needs = Map<string, { readonly snapshots: string[]; readonly sizeBytes: number | undefined }>;
+
+/** What a check has seen so far. */
+export interface CheckReport {
+  objects: number;
+  bytesRead: number;
+  readonly findings: CheckFinding[];
+}
+
+/**
+ * Everything that can be verified without a key: the log's chain and signatures, lifeboat.json and the recovery kit by the
+ * hashes that were signed, every object's bytes against its name, and that every object a snapshot needs is there.
+ * Packs are read as far as `readData` says; with `decrypt` and an identity their contents are verified too.
+ */
+export async function checkRepository(context: CheckContext, options: CheckOptions): Promise<CheckResult> {
+  const report: CheckReport = { objects: 1, bytesRead: 0, findings: [] };
+  await checkLog(context, report);
+  await checkRecoveryKit(context, report);
+  const state = stateOf(context.log.entries);
+  const needs = await collectNeeds(context, state, report);
+  const present = await checkObjects(context, options, needs, report);
+  checkPresence(needs, present, report);
+  if (options.decrypt === true) await checkContents(context, state, report, packFilter(options.readData));
+  const ok = report.findings.every(({ severity }) => severity !== 'error');
+  return { ok, findings: report.findings, objects: report.objects, bytesRead: report.bytesRead, snapshots: state.snapshots.length };
+}
+
+async function checkLog({ store, log, config }: CheckContext, report: CheckReport): Promise<void> {
+  try {
+    await log.refresh();
+  } catch (error) {
+    if (!isLifeboatError(error)) throw error;
+    if (error.code !== 'repository-damaged' && error.code !== 'repository-rolled-back') throw error;
+    const object = typeof error.context.object === 'string' ? error.context.object : LOG_PREFIX;
+    report.findings.push({
+      severity: 'error',
+      object,
+      problem: error.message,
+      consequence: `records before it are sound (${log.entries.length}); what comes after it cannot be trusted`,
+      snapshots: [],
+    });
+  }
+  for await (const { key } of store.list(LOG_PREFIX)) {
+    report.objects += 1;
+    const seq = logSeq(key);
+    if (seq === undefined || seq === 0) report.findings.push(foreign(key));
+  }
+  // The open repository was parsed from these bytes; they may have changed since.
+  const bytes = await store.get(CONFIG_KEY);
+  report.bytesRead += bytes.length;
+  const first = log.entries[0]?.body;
+  if (first !== undefined && first.config_sha256 !== sha256Hex(bytes)) {
+    report.findings.push({
+      severity: 'error',
+      object: CONFIG_KEY,
+      problem: `it is not the file that log record ${logKey(1)} of repository ${config.repo_id} was signed with`,
+      consequence: 'recipients or public keys may have been exchanged: put the original back before the next backup',
+      snapshots: [],
+    });
+  }
+}
+
+async function checkRecoveryKit({ store, config }: CheckContext, report: CheckReport): Promise<void> {
+  for (const [key, sha256] of Object.entries(config.recovery_kit)) {
+    report.objects += 1;
+    const bytes = await store.get(key).catch((error: unknown) => {
+      if (isLifeboatError(error, 'object-missing')) return undefined;
+      throw error;
+    });
+    report.bytesRead += bytes?.length ?? 0;
+    if (bytes !== undefined && sha256Hex(bytes) === sha256) continue;
+    report.findings.push({
+      severity: 'error',
+      object: key,
+      problem: bytes === undefined ? 'it is missing' : 'it is not the file that `lifeboat init` wrote',
+      consequence: 'nothing is lost, but do not run or follow it: take the file from the documentation instead',
+      snapshots: [],
+    });
+  }
+}
+
+/** Damaged refs are reported here; what they would have listed is then unknown. */
+async function collectNeeds({ store, config }: CheckContext, state: LogState, report: CheckReport): Promise<Needs> {
+  const needs: Needs = new Map();
+  const need = (key: string, snapshot: string, sizeBytes?: number): void => {
+    const before = needs.get(key);
+    needs.set(key, { snapshots: [...(before?.snapshots ?? []), snapshot], sizeBytes: before?.sizeBytes ?? sizeBytes });
+  };
+  for (const { id } of state.snapshots) need(config.key_object, id);
+  for (const record of state.records.values()) {
+    need(record.manifest, record.id);
+    for (const refs of record.refs) {
+      need(refs, record.id);
+      try {
+        for (const [key, sizeBytes] of await readRefs(store, refs)) need(key, record.id, sizeBytes);
+      } catch (error) {
+        if (!isLifeboatError(error, 'repository-damaged')) throw error;
+      }
+    }
+  }
+  if (state.snapshots.length === 0) needs.set(config.key_object, { snapshots: [], sizeBytes: undefined });
+  return needs;
+}
+
+/** Lists all objects, and hashes them: packs as far as asked for, all others always, for they are small. */
+async function checkObjects(
+  { store }: CheckContext,
+  options: CheckOptions,
+  needs: Needs,
+  report: CheckReport,
+): Promise<ReadonlyMap<string, number>> {
+  const present = new Map<string, number>();
+  const wanted = packFilter(options.readData);
+  for (const objectClass of OBJECT_CLASSES) {
+    for await (const stat of store.list(`${objectClass}/`)) {
+      report.objects += 1;
+      present.set(stat.key, stat.sizeBytes);
+      if (promisedSha256(stat.key) === undefined) report.findings.push(foreign(stat.key));
+      else if (objectClass !== 'packs' || wanted(stat.key)) await checkBytes(store, stat, needs, report);
+    }
+  }
+  return present;
+}
+
+/** The same answer for the same pack within one check. */
+function packFilter(readData: CheckOptions['readData']): (key: string) => boolean {
+  if (readData === 'none') return () => false;
+  if (readData === 'all') return () => true;
+  const salt = randomInt(2 ** 32);
+  const bound = readData * 2 ** 32;
+  return (key) => ((Number.parseInt(promisedSha256(key)?.slice(0, 8) ?? '0', 16) ^ salt) >>> 0) < bound;
+}
+
+async function checkBytes(store: ObjectStore, { key, sizeBytes }: ObjectStat, needs: Needs, report: CheckReport): Promise<void> {
+  try {
+    await getNamed(store, key);
+    report.bytesRead += sizeBytes;
+  } catch (error) {
+    report.findings.push(damagedFinding(key, messageOf(error), needs.get(key)?.snapshots));
+  }
+}
+
+function checkPresence(needs: Needs, present: ReadonlyMap<string, number>, report: CheckReport): void {
+  const reported = new Set(report.findings.map(({ object }) => object));
+  for (const [key, { snapshots, sizeBytes }] of needs) {
+    const found = present.get(key);
+    if (reported.has(key)) continue;
+    if (found === undefined) report.findings.push(damagedFinding(key, 'it is missing', snapshots));
+    else if (sizeBytes !== undefined && found !== sizeBytes) {
+      report.findings.push(damagedFinding(key, `it has ${found} bytes instead of ${sizeBytes}`, snapshots));
+    }
+  }
+}
+
+const CONSEQUENCE: Readonly<Record<string, string>> = {
+  packs: 'contents of these snapshots are lost here: restore the object from a second repository, or back up again',
+  index: 'nothing is lost: the next backup stores again what it described',
+  manifests: 'these snapshots, or a part of their list of media, cannot be restored from here: restore the object from a second repository',
+  refs: 'nothing is lost, but prune refuses to work until the object is restored or the snapshot is forgotten',
+  archives: 'the signing keys or the configuration of these snapshots are lost here: restore the object from a second repository',
+  keys: 'blobs cannot be compared with their ids: restore the object from a second repository, or by `recover.sh`, which does without',
+};
+
+function damagedFinding(key: string, problem: string, snapshots: readonly string[] = []): CheckFinding {
+  const objectClass = key.slice(0, key.indexOf('/'));
+  const unused = snapshots.length === 0 && objectClass !== 'keys';
+  return {
+    severity: 'error',
+    object: key,
+    problem,
+    consequence: unused ? 'no snapshot needs it; prune removes it' : (CONSEQUENCE[objectClass] ?? ''),
+    snapshots,
+  };
+}
+
+function foreign(key: string): CheckFinding {
+  return {
+    severity: 'warning',
+    object: key,
+    problem: 'it is not named like an object of a repository',
+    consequence: 'lifeboat neither reads nor removes it: find out who put it there',
+    snapshots: [],
+  };
+}

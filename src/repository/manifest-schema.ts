@@ -1,0 +1,110 @@
+import { z } from '../config/zod.ts';
+import type { Manifest, MediaFile } from './manifest.ts';
+
+/** Schemas of manifest.ts. A manifest is checked when it is read: it decides which paths a restore writes. */
+const size = z.int().nonnegative();
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits');
+const mode = z.int().min(0).max(0o7777);
+const time = z.iso.datetime();
+const strings = z.array(z.string());
+
+/** Relative, with `/`, no empty, `.` or `..` component, no NUL, no component that a file system refuses. */
+export const relativePath = z.string().refine(isSafeRelativePath, 'expected a relative path without . or ..');
+
+function isSafeRelativePath(path: string): boolean {
+  if (path.length === 0 || path.length > 4096 || path.includes('\0')) return false;
+  return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && Buffer.byteLength(part) <= 255);
+}
+
+const content = z.strictObject({ sizeBytes: size, sha256, blobs: z.array(sha256) });
+
+const archive = z.strictObject({
+  object: z.string().regex(/^archives\/[0-9a-f]{64}\.age$/),
+  sizeBytes: size,
+  files: z.array(z.strictObject({ path: relativePath, source: z.string(), role: z.string(), sizeBytes: size, sha256, mode })),
+});
+
+const invariants = z.strictObject({
+  tableRows: z.record(z.string(), z.number()),
+  sequences: z.record(z.string(), z.number()),
+  indexes: strings,
+  constraints: strings,
+  triggers: strings,
+  facts: z.record(z.string(), z.union([z.number(), z.string()])),
+  digests: z.record(z.string(), z.string()),
+  newestEventTs: z.number().nullable(),
+});
+
+const database = z.strictObject({
+  engine: z.literal('postgres'),
+  name: z.string(),
+  serverVersion: z.string(),
+  clientVersion: z.string(),
+  encoding: z.string(),
+  collate: z.string(),
+  ctype: z.string(),
+  extensions: strings,
+  owner: z.string(),
+  snapshotAt: time,
+  dumps: z.array(z.strictObject({ name: relativePath.refine((name) => !name.includes('/'), 'expected a name without /'), content })),
+  excludedData: strings,
+  invariants,
+});
+
+const media = z.strictObject({
+  strategy: z.literal('repository'),
+  files: size,
+  bytes: size,
+  missing: strings,
+  missingCount: size,
+  orphans: strings,
+  orphanCount: size,
+});
+
+export const manifestSchema = z.strictObject({
+  version: z.literal(1),
+  snapshotId: z.string().regex(/^[0-9a-f]{32}$/),
+  startedAt: time,
+  finishedAt: time,
+  hostname: z.string(),
+  lifeboatVersion: z.string(),
+  homeserver: z.strictObject({ kind: z.string(), version: z.string(), serverName: z.string() }),
+  database,
+  media,
+  keys: z.strictObject({
+    archive,
+    public: z.array(z.strictObject({ keyId: z.string(), publicKey: z.string() })),
+    oldSigningKeys: z.string(),
+  }),
+  config: z.strictObject({ archive, secrets: z.array(z.strictObject({ name: z.string(), file: z.string() })) }),
+  warnings: strings,
+}) satisfies z.ZodType<Manifest>;
+
+const packNumber = z.int().nonnegative();
+const packKey = z.string().regex(/^packs\/[0-9a-f]{2}\/[0-9a-f]{64}\.age$/);
+
+/** The root object: the manifest, where its dumps' blobs are, and the shards that list the media. */
+export const rootSchema = z.strictObject({
+  v: z.literal(1),
+  manifest: manifestSchema,
+  packs: z.array(packKey),
+  /** Blob id -> number of its pack in `packs`. */
+  where: z.record(sha256, packNumber),
+  shards: z.array(z.strictObject({ object: z.string().regex(/^manifests\/[0-9a-f]{64}\.age$/), files: size, bytes: size })),
+});
+
+export const shardHeaderSchema = z.strictObject({ v: z.literal(1), packs: z.array(packKey) });
+
+export const mediaFileSchema = z.strictObject({
+  path: relativePath,
+  sizeBytes: size,
+  sha256,
+  mode,
+  blobs: z.array(sha256),
+  mediaClass: z.string(),
+}) satisfies z.ZodType<MediaFile>;
+
+/** A line of a shard: the file, and for each of its blobs the number of its pack in the header. */
+export const shardRowSchema = mediaFileSchema.extend({ in: z.array(packNumber) });
+
+export type ManifestRoot = z.infer<typeof rootSchema>;

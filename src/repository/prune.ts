@@ -1,0 +1,114 @@
+import type { Clock } from '../core/clock.ts';
+import type { ObjectStore } from '../storage/port.ts';
+import { stateOf } from './log-state.ts';
+import type { CommitLog } from './log.ts';
+import { OBJECT_CLASSES, promisedSha256 } from './object-names.ts';
+import type { PruneOptions, PruneResult } from './port.ts';
+import type { RecordOf, Signer } from './record.ts';
+import { readRefs } from './refs.ts';
+
+/** Objects in one `mark`, so that a record stays below 400 KB. */
+const LONGEST_MARK = 4096;
+/** `keys/` holds the one object that every reader needs. */
+const PRUNED_CLASSES = OBJECT_CLASSES.filter((objectClass) => objectClass !== 'keys');
+
+export interface PruneContext {
+  readonly store: ObjectStore;
+  readonly log: CommitLog;
+  readonly clock: Clock;
+  /** Not asked for in a dry run. */
+  readonly adminSigner: () => Promise<Signer>;
+}
+
+/**
+ * Deletes what no snapshot needs: mark (a record that everybody sees) -> delete -> done. Safe beside running backups, because
+ * a backup cannot commit after a mark it has not read. An interrupted prune is finished by the next one. The grace period
+ * only spares a running backup from storing things twice.
+ */
+export async function prune(context: PruneContext, options: PruneOptions): Promise<PruneResult> {
+  const { store, log } = context;
+  await log.refresh();
+  const result = { markedObjects: 0, deletedObjects: 0, freedBytes: 0 };
+  if (options.dryRun) {
+    const dead = await deadObjects(context, options.graceMs);
+    return { ...result, markedObjects: dead.length, freedBytes: sumBytes(dead) };
+  }
+  const signer = await context.adminSigner();
+  for (const [mark, objects] of stateOf(log.entries).openMarks) {
+    result.deletedObjects += await finishMark(context, signer, mark, objects);
+  }
+  for (;;) {
+    const readUpTo = log.entries.length;
+    const dead = (await deadObjects(context, options.graceMs)).slice(0, LONGEST_MARK);
+    if (dead.length === 0) return result;
+    const objects = dead.map(({ key }) => key);
+    const mark = await appendUnlessOvertaken(log, signer, objects, readUpTo);
+    if (mark === undefined) continue;
+    result.markedObjects += objects.length;
+    result.deletedObjects += await finishMark(context, signer, mark, objects);
+    result.freedBytes += sumBytes(dead);
+  }
+}
+
+async function finishMark({ store, log }: PruneContext, signer: Signer, mark: number, objects: readonly string[]): Promise<number> {
+  for (const key of objects) await store.delete(key);
+  await log.append({ type: 'done', mark }, signer);
+  return objects.length;
+}
+
+/** Everything that these snapshots need. Errors: `repository-damaged`. */
+async function neededObjects(store: ObjectStore, records: Iterable<RecordOf<'snapshot'>>): Promise<Set<string>> {
+  const needed = new Set<string>();
+  for (const record of records) {
+    needed.add(record.manifest);
+    for (const refs of record.refs) {
+      needed.add(refs);
+      for (const key of (await readRefs(store, refs)).keys()) needed.add(key);
+    }
+  }
+  return needed;
+}
+
+interface DeadObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+}
+
+/** Listed, but needed by no snapshot, not marked, and older than the grace period. */
+async function deadObjects({ store, log, clock }: PruneContext, graceMs: number): Promise<DeadObject[]> {
+  const { records, openMarks } = stateOf(log.entries);
+  const needed = await neededObjects(store, records.values());
+  const marked = new Set([...openMarks.values()].flat());
+  const youngest = clock.now().getTime() - graceMs;
+  const dead: DeadObject[] = [];
+  for (const objectClass of PRUNED_CLASSES) {
+    for await (const { key, sizeBytes, modified } of store.list(`${objectClass}/`)) {
+      if (promisedSha256(key) === undefined || needed.has(key) || marked.has(key)) continue;
+      if (modified.getTime() <= youngest) dead.push({ key, sizeBytes });
+    }
+  }
+  return dead;
+}
+
+/** The mark's number, or undefined when another record came first: what it needs must not be marked. */
+async function appendUnlessOvertaken(
+  log: CommitLog,
+  signer: Signer,
+  objects: readonly string[],
+  readUpTo: number,
+): Promise<number | undefined> {
+  const overtaken = new Error('another record came first');
+  try {
+    const entry = await log.append({ type: 'mark', objects: [...objects] }, signer, () => {
+      if (log.entries.length !== readUpTo) throw overtaken;
+    });
+    return entry.seq;
+  } catch (error) {
+    if (error === overtaken) return undefined;
+    throw error;
+  }
+}
+
+function sumBytes(objects: readonly DeadObject[]): number {
+  return objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}

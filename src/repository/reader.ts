@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { LifeboatError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import type { ObjectStore } from '../storage/port.ts';
+import { createBlobTable } from './blob-table.ts';
+import { readIdKey } from './id-key.ts';
+import { loadKnownBlobs, type KnownBlobs } from './known-blobs.ts';
+import { readRoot, readShard } from './manifest-reader.ts';
+import type { ManifestRoot } from './manifest-schema.ts';
+import type { ArchiveRef, Content, MediaFile } from './manifest.ts';
+import { damagedObject, getSealed } from './objects.ts';
+import { createPackCache, type PackCache } from './pack-cache.ts';
+import type { RecordOf } from './record.ts';
+
+export interface Reader {
+  root(record: RecordOf<'snapshot'>): Promise<ManifestRoot>;
+  mediaFiles(record: RecordOf<'snapshot'>): AsyncIterable<MediaFile>;
+  read(content: Content): Readable;
+  readArchive(archive: ArchiveRef): Readable;
+}
+
+export interface ReaderOptions {
+  readonly store: ObjectStore;
+  readonly identities: readonly Secret[];
+  readonly keyObject: string;
+}
+
+/**
+ * Reads snapshots with a recovery identity. Manifests say where their blobs are, so that a restore needs no index; the index
+ * is only asked for content whose manifest was not read here.
+ */
+export function createReader(options: ReaderOptions): Reader {
+  const { store, identities } = options;
+  const places = createBlobTable();
+  const packKeys: string[] = [];
+  const packNumbers = new Map<string, number>();
+  let packs: Promise<PackCache> | undefined;
+  let index: Promise<KnownBlobs> | undefined;
+
+  const openPacks = async (): Promise<PackCache> => createPackCache(store, identities, await readIdKey(store, options.keyObject, identities));
+
+  const place = (blob: string, packKey: string): void => {
+    let number = packNumbers.get(packKey);
+    if (number === undefined) {
+      number = packKeys.push(packKey) - 1;
+      packNumbers.set(packKey, number);
+    }
+    places.add(blob, number, 0);
+  };
+
+  const packOf = async (blob: string): Promise<string> => {
+    const read = places.get(blob);
+    if (read !== undefined) return packKeys[read.pack]!;
+    index ??= loadKnownBlobs(store, identities, new Set());
+    const { table, packs: indexed } = await index;
+    const found = table.get(blob);
+    if (found !== undefined) return indexed[found.pack]!.key;
+    throw new LifeboatError('repository-damaged', `blob ${blob} is in no manifest that was read, and in no index`);
+  };
+
+  const blobs = async function* (content: Content): AsyncGenerator<Uint8Array> {
+    packs ??= openPacks();
+    const cache = await packs;
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    for (const id of content.blobs) {
+      const bytes = await cache.blob(await packOf(id), id);
+      hash.update(bytes);
+      sizeBytes += bytes.length;
+      yield bytes;
+    }
+    const sha256 = hash.digest('hex');
+    if (sizeBytes === content.sizeBytes && sha256 === content.sha256) return;
+    throw new LifeboatError('repository-damaged', `content is not what was backed up: ${sizeBytes} bytes with SHA-256 ${sha256} instead of ${content.sizeBytes} with ${content.sha256}`);
+  };
+
+  return {
+    async root(record) {
+      const root = await readRoot(store, record.manifest, record.id, identities);
+      for (const [blob, number] of Object.entries(root.where)) {
+        const packKey = root.packs[number];
+        if (packKey === undefined) throw damagedObject(record.manifest, `it does not say in which pack blob ${blob} is`);
+        place(blob, packKey);
+      }
+      return root;
+    },
+    async *mediaFiles(record) {
+      const { shards } = await readRoot(store, record.manifest, record.id, identities);
+      for (const shard of shards) {
+        for await (const { file, packs: filePacks } of readShard(store, shard, identities)) {
+          for (const [at, blob] of file.blobs.entries()) place(blob, filePacks[at]!);
+          yield file;
+        }
+      }
+    },
+    read: (content) => Readable.from(blobs(content), { objectMode: false }),
+    readArchive: (archive) =>
+      Readable.from(
+        (async function* () {
+          yield await getSealed(store, archive.object, identities);
+        })(),
+        { objectMode: false },
+      ),
+  };
+}

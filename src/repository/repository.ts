@@ -1,0 +1,150 @@
+import type { Clock } from '../core/clock.ts';
+import { isLifeboatError, LifeboatError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import type { ObjectStore } from '../storage/port.ts';
+import { checkRepository } from './check.ts';
+import { decodeConfig, type RepositoryConfig } from './config-file.ts';
+import { readAdminKey, readHostKey } from './key-files.ts';
+import { loadKnownBlobs } from './known-blobs.ts';
+import { resolveSnapshot, stateOf } from './log-state.ts';
+import { openLog } from './log.ts';
+import { CONFIG_KEY, sha256Hex } from './object-names.ts';
+import type { KeyListing, Repository } from './port.ts';
+import { prune } from './prune.ts';
+import { createReader } from './reader.ts';
+import type { RecordOf, Signer } from './record.ts';
+import { savedHeadPath } from './saved-head.ts';
+import { createBackupWriter } from './writer.ts';
+
+export interface OpenRepositoryOptions {
+  /** Needed by `startBackup`; read when it is needed. */
+  readonly hostKeyFile?: string | undefined;
+  /** Needed by `forget`, `pin` and `prune`. */
+  readonly adminKeyFile?: string | undefined;
+  /** Recovery identities (`AGE-SECRET-KEY-...`): needed to read packs and manifests. */
+  readonly identities?: readonly Secret[] | undefined;
+  /** Where this machine remembers the newest record it has seen. */
+  readonly stateDirectory: string;
+  readonly clock: Clock;
+  readonly hostname: string;
+  readonly version: string;
+  /** Bytes of a pack before it is sealed; at random between 24 and 40 MiB when not given. */
+  readonly packTargetBytes?: number | undefined;
+}
+
+/** Errors: `repository-missing`, `repository-version`, `repository-damaged` (lifeboat.json). */
+export async function openRepository(store: ObjectStore, options: OpenRepositoryOptions): Promise<Repository> {
+  const configBytes = await store.get(CONFIG_KEY).catch((error: unknown) => {
+    throw isLifeboatError(error, 'object-missing') ? missingRepository(store, error) : error;
+  });
+  const config = decodeConfig(configBytes, store.location);
+  const { clock } = options;
+  const identities = options.identities ?? [];
+  const log = openLog({
+    store,
+    repositoryId: config.repo_id,
+    configSha256: sha256Hex(configBytes),
+    publicKeys: { host: fromHex(config.host_pub), admin: fromHex(config.admin_pub) },
+    savedHeadPath: savedHeadPath(options.stateDirectory, config.repo_id),
+    clock,
+  });
+  const reader = createReader({ store, identities, keyObject: config.key_object });
+  const hostKey = () => readHostKey(options.hostKeyFile, config.repo_id, config.host_pub);
+  const adminSigner = () => readAdminKey(options.adminKeyFile, config.repo_id, config.admin_pub);
+
+  /** The state after everything that is in the store now. */
+  const current = async () => {
+    await log.refresh();
+    // Whoever only reads remembers too, but must not fail because it cannot.
+    await log.saveHead().catch(() => {});
+    return stateOf(log.entries);
+  };
+  const recordOf = async (snapshotId: string): Promise<RecordOf<'snapshot'>> => {
+    const { snapshots, records } = await current();
+    return records.get(resolveSnapshot(snapshots, snapshotId).id)!;
+  };
+  /** Evidence may be signed by whichever key is at hand. */
+  const anySigner = async (): Promise<Signer> => {
+    try {
+      return (await hostKey()).signer;
+    } catch (error) {
+      if (options.adminKeyFile === undefined || !isLifeboatError(error, 'host-key-missing')) throw error;
+      return adminSigner();
+    }
+  };
+
+  return {
+    id: config.repo_id,
+    location: store.location,
+    canRead: identities.length > 0,
+    snapshots: async () => (await current()).snapshots,
+    resolve: async (name) => resolveSnapshot((await current()).snapshots, name),
+    async startBackup() {
+      const key = await hostKey();
+      await log.refresh();
+      await log.saveHead();
+      const marked = new Set([...stateOf(log.entries).openMarks.values()].flat());
+      const known = await loadKnownBlobs(store, [key.indexIdentity], marked);
+      const { hostname, version, packTargetBytes } = options;
+      return createBackupWriter({ store, config, log, hostKey: key, known, clock, hostname, version, packTargetBytes });
+    },
+    manifest: async (snapshotId) => (await reader.root(await recordOf(snapshotId))).manifest,
+    async *mediaFiles(snapshotId) {
+      yield* reader.mediaFiles(await recordOf(snapshotId));
+    },
+    read: reader.read,
+    readArchive: reader.readArchive,
+    check: (checkOptions) => checkRepository({ store, config, log, identities }, checkOptions),
+    async forget(snapshotIds, reasons) {
+      if (snapshotIds.length === 0) return;
+      const signer = await adminSigner();
+      await current();
+      await log.append(
+        { type: 'forget', snapshots: snapshotIds.map((id) => ({ id, reason: reasons[id] ?? 'asked for' })) },
+        signer,
+        () => refuseForget(stateOf(log.entries).snapshots, snapshotIds),
+      );
+    },
+    async pin(snapshotId, pinned) {
+      const signer = await adminSigner();
+      const { id } = await recordOf(snapshotId);
+      await log.append({ type: 'pin', snapshot: id, pinned }, signer, () => void resolveSnapshot(stateOf(log.entries).snapshots, id));
+    },
+    prune: (pruneOptions) => prune({ store, log, clock, adminSigner }, pruneOptions),
+    async recordEvidence({ type, snapshotId, result, summary }) {
+      const signer = await anySigner();
+      const { id } = await recordOf(snapshotId);
+      await log.append({ type, snapshot: id, result, summary: { ...summary } }, signer);
+    },
+    keys: async () => listKeys(config),
+  };
+}
+
+function refuseForget(snapshots: Awaited<ReturnType<Repository['snapshots']>>, ids: readonly string[]): void {
+  for (const id of ids) {
+    const snapshot = snapshots.find((one) => one.id === id);
+    if (snapshot === undefined) throw new LifeboatError('snapshot-missing', `there is no snapshot ${id} to forget`);
+    if (snapshot.pinned) throw new LifeboatError('usage', `snapshot ${id} is pinned`, { hint: 'Unpin it first.' });
+  }
+}
+
+function listKeys(config: RepositoryConfig): KeyListing {
+  const recovery = config.recipients.map((recipient) => ({ recipient, opens: ['packs', 'manifests', 'archives', 'index'] }));
+  const host = config.index_recipients.filter((recipient) => !config.recipients.includes(recipient));
+  return {
+    recipients: [...recovery, ...host.map((recipient) => ({ recipient, opens: ['index'] }))],
+    hostPublicKey: config.host_pub,
+    adminPublicKey: config.admin_pub,
+  };
+}
+
+function missingRepository(store: ObjectStore, cause: unknown): LifeboatError {
+  return new LifeboatError('repository-missing', `there is no repository at ${store.location}`, {
+    cause,
+    hint: 'Run `lifeboat init`, or correct repository.location in lifeboat.yaml.',
+  });
+}
+
+function fromHex(hex: string): Uint8Array {
+  return Buffer.from(hex, 'hex');
+}

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { Content } from './manifest.ts';
+
+/** Cuts a stream into pieces: content-defined (chunk.ts) or fixed. */
+export interface Pieces {
+  push(bytes: Uint8Array): Uint8Array[];
+  finish(): Uint8Array[];
+}
+
+/** Stores a stream piece by piece, in order. Rejects when the source fails. */
+export async function storeStream(
+  source: Readable,
+  pieces: Pieces,
+  store: (piece: Uint8Array) => Promise<string>,
+): Promise<Content> {
+  const hash = createHash('sha256');
+  const blobs: string[] = [];
+  let sizeBytes = 0;
+  for await (const bytes of source as AsyncIterable<Uint8Array>) {
+    hash.update(bytes);
+    sizeBytes += bytes.length;
+    for (const piece of pieces.push(bytes)) blobs.push(await store(piece));
+  }
+  for (const piece of pieces.finish()) blobs.push(await store(piece));
+  return { sizeBytes, sha256: hash.digest('hex'), blobs };
+}
+
+/** One blob up to the bound, fixed pieces above it: decided by the bytes that come, not by a size that may be out of date. */
+export function filePieces(wholeBytes: number, pieceBytes: number): Pieces {
+  let held: Uint8Array[] = [];
+  let heldBytes = 0;
+  let cutting = false;
+  const cut = (): Uint8Array[] => {
+    const all = Buffer.concat(held, heldBytes);
+    const end = heldBytes - (heldBytes % pieceBytes);
+    held = [all.subarray(end)];
+    heldBytes -= end;
+    return Array.from({ length: end / pieceBytes }, (_, piece) => all.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
+  };
+  return {
+    push(bytes) {
+      held.push(bytes);
+      heldBytes += bytes.length;
+      cutting ||= heldBytes > wholeBytes;
+      return cutting && heldBytes >= pieceBytes ? cut() : [];
+    },
+    finish: () => (heldBytes === 0 ? [] : [Buffer.concat(held, heldBytes)]),
+  };
+}
+

@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { backUp, bytesOf, makeRepository, readBack, sampleSource, writeSource } from './fixture.ts';
+
+describe('a backup', () => {
+  it('reads back as the bytes that went in', async () => {
+    await using fixture = await makeRepository();
+    const source = sampleSource();
+    const { entry } = await backUp(await fixture.open(), source);
+    expect(await readBack(await fixture.open(), entry.id)).toEqual(source);
+  });
+
+  it('stores nothing of an unchanged source again but lists, archives and the record', async () => {
+    await using fixture = await makeRepository();
+    const source = sampleSource();
+    await backUp(await fixture.open(), source);
+    const second = await backUp(await fixture.open(), source);
+    expect(second.newBlobs).toBe(0);
+    expect(second.newPacks).toBe(0);
+    expect(second.reusedBlobs).toBeGreaterThan(3);
+    expect(second.storedBytes).toBeLessThan(10_000);
+  });
+
+  it('shares the media shards of an unchanged media store with the snapshot before', async () => {
+    await using fixture = await makeRepository();
+    const source = sampleSource();
+    await backUp(await fixture.open(), source);
+    const shardsAfterFirst = await countObjects(fixture.store, 'manifests/');
+    await backUp(await fixture.open(), { ...source, dump: randomBytes(1000) });
+    expect(await countObjects(fixture.store, 'manifests/')).toBe(shardsAfterFirst + 1);
+  });
+
+  it('finds small and large files by their hash alone, but not with another size', async () => {
+    await using fixture = await makeRepository();
+    const large = randomBytes(9 * 1024 * 1024);
+    const writer = await (await fixture.open()).startBackup();
+    const small = await writer.addFile(Readable.from([Buffer.from('small')]), 5);
+    const stored = await writer.addFile(Readable.from([large]), large.length);
+    expect(stored.blobs).toHaveLength(3);
+    await writer.abort();
+
+    const next = await (await fixture.open()).startBackup();
+    expect(next.known(stored.sha256, large.length)).toEqual(stored);
+    expect(next.known(small.sha256, 5)).toEqual(small);
+    expect(next.known(small.sha256, 6)).toBeUndefined();
+    expect(next.known(stored.sha256, large.length - 1)).toBeUndefined();
+    expect(next.known('0'.repeat(64), 5)).toBeUndefined();
+  });
+
+  it('reads a file back that was cut into pieces', async () => {
+    await using fixture = await makeRepository();
+    const large = randomBytes(12 * 1024 * 1024);
+    const repository = await fixture.open();
+    const writer = await repository.startBackup();
+    const stored = await writer.addFile(Readable.from(slices(large, 65_536)), large.length);
+    await writer.abort();
+    expect(stored.blobs).toHaveLength(3);
+    expect((await bytesOf(repository.read(stored))).equals(large)).toBe(true);
+  });
+
+  it('rejects when the source fails, and shows nothing to anybody', async () => {
+    await using fixture = await makeRepository();
+    const repository = await fixture.open();
+    const writer = await repository.startBackup();
+    const failing = Readable.from(
+      (async function* () {
+        yield Buffer.from('PGDMP');
+        throw new Error('pg_dump died');
+      })(),
+    );
+    await expect(writer.addStream(failing)).rejects.toThrow('pg_dump died');
+    await writer.abort();
+    expect(await repository.snapshots()).toEqual([]);
+  });
+
+  it('takes several streams at once', async () => {
+    await using fixture = await makeRepository();
+    const repository = await fixture.open();
+    const writer = await repository.startBackup();
+    const lanes = Array.from({ length: 4 }, () => randomBytes(200_000));
+    const contents = await Promise.all(lanes.map((lane) => writer.addStream(Readable.from(slices(lane, 4096)))));
+    const { entry } = await writer.commit(await writeSource(writer, sampleSource()));
+    for (const [at, content] of contents.entries()) expect((await bytesOf(repository.read(content))).equals(lanes[at]!)).toBe(true);
+    expect((await repository.resolve('latest')).id).toBe(entry.id);
+  });
+
+  it('refuses media that it has not stored, and paths that leave the media store', async () => {
+    await using fixture = await makeRepository();
+    const writer = await (await fixture.open()).startBackup();
+    const file = { path: 'a/b', sizeBytes: 1, sha256: 'a'.repeat(64), mode: 0o600, mediaClass: 'local_content' };
+    await expect(writer.addMedia({ ...file, blobs: ['b'.repeat(64)] })).rejects.toThrow('has not stored');
+    await expect(writer.addMedia({ ...file, path: '../b', blobs: [] })).rejects.toThrow('relative path');
+  });
+});
+
+async function countObjects(store: { list(prefix: string): AsyncIterable<unknown> }, prefix: string): Promise<number> {
+  let count = 0;
+  for await (const _ of store.list(prefix)) count += 1;
+  return count;
+}
+
+function slices(bytes: Buffer, length: number): Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / length) }, (_, at) => bytes.subarray(at * length, (at + 1) * length));
+}
