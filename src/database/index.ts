@@ -1,0 +1,15 @@
+/**
+ * PostgreSQL as backup and restore need it: one exported snapshot in which dump and facts agree, pg_dump as a stream that
+ * fails when pg_dump fails, restore into an empty database only, and invariants that are measured before and after.
+ * Traps and their sources: docs/reference/postgres-traps.md.
+ */
+export { connect } from './postgres/connect.ts';
+export { openSnapshot, type DatabaseSnapshot } from './postgres/snapshot.ts';
+export { dumpDatabase, type DatabaseDump, type DumpOptions } from './postgres/dump.ts';
+export { databaseInfo, type DatabaseInfo } from './postgres/info.ts';
+export { compareInvariants, measureInvariants, type Difference } from './postgres/invariants.ts';
+export { tableDigest } from './postgres/digest.ts';
+export { assertEmpty, createDatabase, userTables } from './postgres/empty.ts';
+export { detectDumpFormat, type DumpFormat } from './postgres/dump-format.ts';
+export { pgListArgv, pgRestoreArgv, psqlFileArgv, requireHarmlessContents } from './postgres/restore.ts';
+export { clientEnvironment, newestClient, withPasswordFile } from './postgres/client.ts';

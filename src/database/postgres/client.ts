@@ -1,0 +1,66 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LifeboatError } from '../../core/errors.ts';
+import { findProgram, runCommand } from '../../exec/index.ts';
+import type { PostgresTarget } from '../port.ts';
+
+/** Debian keeps each major apart; the wrapper in /usr/bin is not always the newest. */
+const VERSIONED = '/usr/lib/postgresql';
+
+export interface ClientProgram {
+  readonly path: string;
+  readonly version: string;
+}
+
+/**
+ * The newest program of this name: a pg_dump refuses a newer server. Errors: `command-missing`.
+ */
+export async function newestClient(name: string, directory?: string): Promise<ClientProgram> {
+  const candidates = directory === undefined ? [findProgram(name), ...(await versioned(name))] : [findProgram(name, [directory])];
+  const found: ClientProgram[] = [];
+  for (const path of new Set(candidates)) {
+    if (path === undefined) continue;
+    const version = /\(PostgreSQL\) (\S+)/.exec((await runCommand([path, '--version'])).stdout)?.[1];
+    if (version !== undefined) found.push({ path, version });
+  }
+  const newest = found.toSorted((a, b) => Number.parseFloat(b.version) - Number.parseFloat(a.version))[0];
+  if (newest !== undefined) return newest;
+  throw new LifeboatError('command-missing', `${name} is not installed${directory === undefined ? '' : ` in ${directory}`}`, {
+    hint: 'Install it: apt-get install postgresql-client, or name its directory in lifeboat.yaml as database.client_directory.',
+  });
+}
+
+async function versioned(name: string): Promise<(string | undefined)[]> {
+  const majors = await readdir(VERSIONED).catch((): string[] => []);
+  return majors.map((major) => findProgram(join(VERSIONED, major, 'bin', name)));
+}
+
+/** Connection by environment, so that nothing of it but the database's name ever stands in argv. */
+export function clientEnvironment(target: PostgresTarget, applicationName: string): Record<string, string> {
+  return {
+    PGHOST: target.host,
+    PGPORT: String(target.port),
+    PGUSER: target.user,
+    PGDATABASE: target.database,
+    PGAPPNAME: applicationName,
+    ...(target.sslMode === undefined ? {} : { PGSSLMODE: target.sslMode }),
+    ...(target.sslRootCert === undefined ? {} : { PGSSLROOTCERT: target.sslRootCert }),
+  };
+}
+
+/**
+ * Runs something with the password in a 0600 PGPASSFILE of a 0700 directory (libpq ignores a readable one), removed at the
+ * end. An environment variable would be readable by every process of the same user.
+ */
+export async function withPasswordFile<T>(target: PostgresTarget, use: (env: Record<string, string>) => Promise<T>): Promise<T> {
+  if (target.password === undefined) return use({});
+  const directory = await mkdtemp(join(tmpdir(), 'lifeboat-pg-'));
+  try {
+    const file = join(directory, 'pgpass');
+    await writeFile(file, `*:*:*:*:${target.password.reveal().replace(/[\\:]/g, '\\$&')}\n`, { mode: 0o600 });
+    return await use({ PGPASSFILE: file });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises';
+import pg from 'pg';
+import Cursor from 'pg-cursor';
+import { LifeboatError, messageOf } from '../../core/errors.ts';
+import type { PostgresSession, PostgresTarget } from '../port.ts';
+
+export interface ConnectOptions {
+  /** Shown in pg_stat_activity; ours begin with `lifeboat:`. */
+  readonly applicationName: string;
+}
+
+const CONNECT_TIMEOUT_MS = 15_000;
+const CURSOR_ROWS = 5000;
+const INT8_OID = 20;
+
+/**
+ * One connection, whose queries run one after the other. Our own time-outs are switched off for this session only: a
+ * role's statement_timeout would end a backup in the middle. Errors: `database-unreachable`, `database-denied`.
+ */
+export async function connect(target: PostgresTarget, options: ConnectOptions): Promise<PostgresSession> {
+  const client = new pg.Client({
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    database: target.database,
+    password: target.password?.reveal() ?? '',
+    application_name: options.applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    ssl: await sslOptions(target),
+    types: { getTypeParser },
+  });
+  // Without a listener an idle connection that the server ends would end this process.
+  let lost: Error | undefined;
+  client.on('error', (error) => (lost = error));
+  try {
+    await client.connect();
+    await client.query('SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0');
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw connectError(target, error);
+  }
+  const close = () => client.end();
+  return {
+    query: async <Row extends Record<string, unknown>>(sql: string, values: readonly unknown[] = []) => {
+      if (lost !== undefined) throw connectError(target, lost);
+      // Without values the simple protocol is used, which takes several statements.
+      const result = values.length === 0 ? await client.query<Row>(sql) : await client.query<Row>(sql, [...values]);
+      return result.rows;
+    },
+    stream: <Row extends Record<string, unknown>>(sql: string, values: readonly unknown[] = []) => rowsOf<Row>(client, sql, values),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function* rowsOf<Row extends Record<string, unknown>>(client: pg.Client, sql: string, values: readonly unknown[]): AsyncGenerator<Row> {
+  const cursor = client.query(new Cursor<Row>(sql, [...values], { types: { getTypeParser } } as never));
+  try {
+    for (let rows = await cursor.read(CURSOR_ROWS); rows.length > 0; rows = await cursor.read(CURSOR_ROWS)) yield* rows;
+  } finally {
+    await cursor.close();
+  }
+}
+
+/** bigint comes as text because JavaScript's numbers end at 2^53; counts and time stamps never get there. */
+function getTypeParser(oid: number, format?: string): (value: string) => unknown {
+  if (oid === INT8_OID) {
+    return (value) => {
+      const number = Number(value);
+      return Number.isSafeInteger(number) ? number : value;
+    };
+  }
+  return pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown;
+}
+
+async function sslOptions({ sslMode, sslRootCert }: PostgresTarget): Promise<false | { rejectUnauthorized: boolean; ca?: string; checkServerIdentity?: () => undefined }> {
+  if (sslMode === undefined || sslMode === 'disable') return false;
+  if (sslMode === 'require') return { rejectUnauthorized: false };
+  const ca = sslRootCert === undefined ? {} : { ca: await readFile(sslRootCert, 'utf8') };
+  // verify-ca checks the chain but not the name (libpq manual, "SSL Support").
+  return { rejectUnauthorized: true, ...ca, ...(sslMode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}) };
+}
+
+/** SQLSTATE of refusals: Postgres manual, appendix A. */
+const DENIED = new Set(['28000', '28P01', '42501']);
+const NO_DATABASE = '3D000';
+
+function connectError(target: PostgresTarget, error: unknown): LifeboatError {
+  const where = `${target.database} on ${target.host}:${target.port} as ${target.user}`;
+  const code = (error as { code?: string }).code ?? '';
+  const context = { host: target.host, port: target.port, database: target.database, user: target.user };
+  if (DENIED.has(code)) {
+    return new LifeboatError('database-denied', `the database refused ${where}: ${messageOf(error)}`, {
+      hint: 'Check user and password in the homeserver configuration, or set them in lifeboat.yaml under database.',
+      context,
+      cause: error,
+    });
+  }
+  if (code === NO_DATABASE) {
+    return new LifeboatError('database-unreachable', `there is no database ${where}`, {
+      hint: 'Check the name of the database in the homeserver configuration or in lifeboat.yaml.',
+      context,
+      cause: error,
+    });
+  }
+  return new LifeboatError('database-unreachable', `cannot connect to ${where}: ${messageOf(error) || code}`, {
+    hint: 'Check that PostgreSQL runs and that host and port are right.',
+    context,
+    cause: error,
+  });
+}

@@ -1,0 +1,74 @@
+import { LifeboatError } from '../../core/errors.ts';
+
+/**
+ * Kinds of table-of-contents entries that a homeserver's dump has. Anything else (event triggers, foreign servers,
+ * procedures ...) could run code of the dump's author and stops the restore. DATABASE PROPERTIES and ACL are harmless
+ * because pg_restore runs with --no-privileges and without --create.
+ */
+const HARMLESS = new Set([
+  'ACL',
+  'CHECK CONSTRAINT',
+  'COMMENT',
+  'CONSTRAINT',
+  'DATABASE',
+  'DATABASE PROPERTIES',
+  'DEFAULT',
+  'DEFAULT ACL',
+  'ENCODING',
+  'EXTENSION',
+  'FK CONSTRAINT',
+  'FUNCTION',
+  'INDEX',
+  'INDEX ATTACH',
+  'MATERIALIZED VIEW',
+  'MATERIALIZED VIEW DATA',
+  'SCHEMA',
+  'SEARCHPATH',
+  'SEQUENCE',
+  'SEQUENCE OWNED BY',
+  'SEQUENCE SET',
+  'STATISTICS',
+  'STDSTRINGS',
+  'TABLE',
+  'TABLE ATTACH',
+  'TABLE DATA',
+  'TRIGGER',
+  'TYPE',
+  'VIEW',
+]);
+
+export function pgListArgv(pgRestore: string, file: string): string[] {
+  return [pgRestore, '--list', file];
+}
+
+/** Reads the output of `pg_restore --list`. Errors: `archive-unsafe` naming the entries. Pure. */
+export function requireHarmlessContents(listing: string, file: string): void {
+  const strange = listing
+    .split('\n')
+    .filter((line) => /^\d+; /.test(line))
+    .filter((line) => !isHarmless(line));
+  if (strange.length === 0) return;
+  throw new LifeboatError('archive-unsafe', `${file} holds entries that no homeserver's dump has: ${strange.slice(0, 5).join(' | ')}`, {
+    hint: 'Look at it with `pg_restore --list`; restore it by hand if you trust it.',
+    context: { file, entries: strange.length },
+  });
+}
+
+/** `217; 1259 16392 TABLE public events synapse`: the kind is one to three words in capitals after two numbers. */
+function isHarmless(line: string): boolean {
+  const rest = line.replace(/^\d+; \d+ \d+ /, '');
+  return [...HARMLESS].some((kind) => rest.startsWith(`${kind} `));
+}
+
+/** Connection comes by environment. `--exit-on-error`, because pg_restore otherwise goes on and loses tables quietly. */
+export function pgRestoreArgv(pgRestore: string, database: string, file: string, jobs: number): string[] {
+  return [pgRestore, '--no-password', '--exit-on-error', '--no-owner', '--no-privileges', `--jobs=${jobs}`, `--dbname=${database}`, file];
+}
+
+/**
+ * For plain SQL. psql runs shell commands (`\!`) that a hostile dump contains, so this is for a sealed environment only.
+ * Without ON_ERROR_STOP a cut dump ends with status 0 and no rows.
+ */
+export function psqlFileArgv(psql: string, database: string, file: string): string[] {
+  return [psql, '--no-password', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--single-transaction', '--output=/dev/null', `--dbname=${database}`, `--file=${file}`];
+}
