@@ -10,9 +10,28 @@ import { LifeboatError } from '../core/errors.ts';
 import type { Homeserver } from './port.ts';
 import { synapse } from './synapse/index.ts';
 
-export { fingerprint, formatSigningKey, oldSigningKeysBlock, parseSigningKeys, readSigningKeys } from './synapse/signing-key.ts';
+export {
+  fingerprint,
+  formatSigningKey,
+  oldSigningKeysBlock,
+  parseSigningKeys,
+  readSigningKeys,
+} from './synapse/signing-key.ts';
 export { checkIntegrity, type IntegrityFinding } from './synapse/integrity.ts';
 export { cleanse, type CleanseResult } from './synapse/cleanse.ts';
+export { defang, type Change, type Defanged, type Drill } from './synapse/defang.ts';
+export {
+  configCheckArgv,
+  keyFingerprints,
+  readConfigCheck,
+  READINESS,
+  requireSameKeys,
+  startArgv,
+  verifyVersion,
+  type ConfigCheck,
+  type Launch,
+} from './synapse/launch.ts';
+export { synapseVersion } from './synapse/program.ts';
 
 const KINDS: Readonly<Record<string, Homeserver>> = { synapse };
 

@@ -18,11 +18,17 @@ export interface MediaDirectory {
   /** The stream fails with `object-missing` when there is no such file, with `media-changed` when it changed meanwhile. */
   read(path: string): Readable;
   /** Hands file and size to `consume`; once more when the file changed meanwhile. `undefined` when it is missing. */
-  readStable<T>(path: string, consume: (source: Readable, file: MediaStat) => Promise<T>): Promise<StableRead<T> | undefined>;
+  readStable<T>(
+    path: string,
+    consume: (source: Readable, file: MediaStat) => Promise<T>,
+  ): Promise<StableRead<T> | undefined>;
   /** Lower-case hex; `undefined` when it is missing. */
   sha256(path: string): Promise<string | undefined>;
   /** `undefined` when the file is as expected, `missing`, or what is wrong; a null expects nothing. */
-  compare(path: string, expected: { readonly sizeBytes: number | null; readonly sha256: string | null }): Promise<string | undefined>;
+  compare(
+    path: string,
+    expected: { readonly sizeBytes: number | null; readonly sha256: string | null },
+  ): Promise<string | undefined>;
   /** All regular files in path order, of these classes (top-level folders) or of all. */
   walk(classes?: readonly string[]): AsyncIterable<MediaStat & { readonly path: string }>;
   reconcile(catalogue: MediaCatalogue, classes: readonly string[]): AsyncIterable<Disagreement>;
@@ -95,7 +101,11 @@ async function* contentAt(root: string, path: string): AsyncGenerator<Uint8Array
   }
 }
 
-async function readStable<T>(root: string, path: string, consume: (source: Readable, file: MediaStat) => Promise<T>): Promise<StableRead<T> | undefined> {
+async function readStable<T>(
+  root: string,
+  path: string,
+  consume: (source: Readable, file: MediaStat) => Promise<T>,
+): Promise<StableRead<T> | undefined> {
   for (const changed of [false, true]) {
     const file = openRegular(root, path);
     if (file === undefined) return undefined;
@@ -140,22 +150,34 @@ async function compare(
 ): Promise<string | undefined> {
   const stat = statFile(root, path);
   if (stat === undefined) return 'missing';
-  if (sizeBytes !== null && stat.sizeBytes !== sizeBytes) return `${stat.sizeBytes} bytes instead of ${sizeBytes}`;
+  if (sizeBytes !== null && stat.sizeBytes !== sizeBytes)
+    return `${stat.sizeBytes} bytes instead of ${sizeBytes}`;
   if (sha256 === null) return undefined;
   const actual = await hashFile(root, path);
   if (actual === undefined) return 'missing';
   return actual === sha256 ? undefined : `SHA-256 ${actual} instead of ${sha256}`;
 }
 
-async function* walkFiles(root: string, classes?: readonly string[]): AsyncGenerator<MediaStat & { path: string }> {
-  const folders = classes ?? (await readdir(root, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+async function* walkFiles(
+  root: string,
+  classes?: readonly string[],
+): AsyncGenerator<MediaStat & { path: string }> {
+  const folders =
+    classes ??
+    (await readdir(root, { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
   for await (const { path, kind } of walk(root, folders)) {
     const stat = kind === 'file' ? statFile(root, path) : undefined;
     if (stat !== undefined) yield { path, ...stat };
   }
 }
 
-async function* orphans(catalogue: MediaCatalogue, root: string, classes: readonly string[]): AsyncGenerator<string> {
+async function* orphans(
+  catalogue: MediaCatalogue,
+  root: string,
+  classes: readonly string[],
+): AsyncGenerator<string> {
   for await (const { kind, path } of reconcile(catalogue, root, classes)) {
     if (kind === 'orphan') yield path;
   }

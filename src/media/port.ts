@@ -7,7 +7,8 @@ export interface MediaCatalogue {
 export interface CatalogueRow {
   /** Relative to the media store. */
   readonly path: string;
-  readonly mediaClass: 'local_content' | 'local_thumbnails' | 'remote_content' | 'remote_thumbnail' | 'url_cache';
+  readonly mediaClass:
+    'local_content' | 'local_thumbnails' | 'remote_content' | 'remote_thumbnail' | 'url_cache';
   /** Null in rows that do not say. */
   readonly sizeBytes: number | null;
   /** Lower-case hex; null in old rows and for thumbnails. */

@@ -10,7 +10,11 @@ export type Disagreement =
  * The catalogue against the directory, both in path order, merged: a row without file (`missing`), a file without row
  * (`orphan`), and what is neither file nor directory (`foreign`). Nothing is kept in memory, nothing is read.
  */
-export async function* reconcile(catalogue: MediaCatalogue, root: string, classes: readonly string[]): AsyncGenerator<Disagreement> {
+export async function* reconcile(
+  catalogue: MediaCatalogue,
+  root: string,
+  classes: readonly string[],
+): AsyncGenerator<Disagreement> {
   const rows = rowsOf(catalogue, classes);
   try {
     let row = await rows.next();
@@ -24,13 +28,17 @@ export async function* reconcile(catalogue: MediaCatalogue, root: string, classe
       else if (!known) yield { kind: 'orphan', path };
       if (known) row = await rows.next();
     }
-    for (; !row.done; row = await rows.next()) yield { kind: 'missing', path: row.value.path, row: row.value };
+    for (; !row.done; row = await rows.next())
+      yield { kind: 'missing', path: row.value.path, row: row.value };
   } finally {
     await rows.return(undefined);
   }
 }
 
-async function* rowsOf(catalogue: MediaCatalogue, classes: readonly string[]): AsyncGenerator<CatalogueRow, undefined> {
+async function* rowsOf(
+  catalogue: MediaCatalogue,
+  classes: readonly string[],
+): AsyncGenerator<CatalogueRow, undefined> {
   for await (const row of catalogue.rows()) {
     if (classes.includes(row.mediaClass)) yield row;
   }

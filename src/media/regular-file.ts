@@ -23,8 +23,13 @@ export interface RegularFile extends MediaStat {
 
 /** Refuses what could lead out of the root. Errors: `archive-unsafe`. */
 export function requireSafePath(path: string): void {
-  const unsafe = path === '' || path.startsWith('/') || path.includes('\0') || path.split('/').some((part) => part === '' || part === '.' || part === '..');
-  if (unsafe) throw new LifeboatError('archive-unsafe', `unsafe media path ${JSON.stringify(path.slice(0, 200))}`);
+  const unsafe =
+    path === '' ||
+    path.startsWith('/') ||
+    path.includes('\0') ||
+    path.split('/').some((part) => part === '' || part === '.' || part === '..');
+  if (unsafe)
+    throw new LifeboatError('archive-unsafe', `unsafe media path ${JSON.stringify(path.slice(0, 200))}`);
 }
 
 /**
@@ -68,7 +73,9 @@ export async function* contentOf(file: RegularFile): AsyncGenerator<Uint8Array> 
   while (position < file.sizeBytes) {
     const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, file.sizeBytes - position));
     const bytesRead =
-      file.sizeBytes <= WHOLE_FILE_BYTES ? readSync(file.fd, piece, 0, piece.length, position) : (await readAsync(file.fd, piece, 0, piece.length, position)).bytesRead;
+      file.sizeBytes <= WHOLE_FILE_BYTES
+        ? readSync(file.fd, piece, 0, piece.length, position)
+        : (await readAsync(file.fd, piece, 0, piece.length, position)).bytesRead;
     if (bytesRead === 0) break;
     position += bytesRead;
     // Before the last piece leaves: a consumer that got everything believes that it has a file.
@@ -87,14 +94,20 @@ function requireUnchanged(file: RegularFile): void {
 }
 
 function notRegular(path: string): LifeboatError {
-  return new LifeboatError('media-unreadable', `${path} is not a regular file`, { hint: 'A media store holds files and directories only; move it away.' });
+  return new LifeboatError('media-unreadable', `${path} is not a regular file`, {
+    hint: 'A media store holds files and directories only; move it away.',
+  });
 }
 
 export function unreadable(path: string, error: unknown): LifeboatError {
-  return new LifeboatError('media-unreadable', `cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`, {
-    hint: 'Let the user that runs lifeboat read the media directory, for instance by making it a member of the group that owns it.',
-    cause: error,
-  });
+  return new LifeboatError(
+    'media-unreadable',
+    `cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
+    {
+      hint: 'Let the user that runs lifeboat read the media directory, for instance by making it a member of the group that owns it.',
+      cause: error,
+    },
+  );
 }
 
 /** ENAMETOOLONG: a row with an impossible id has no file. */

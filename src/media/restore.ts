@@ -1,5 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, constants, fchmodSync, fsync, linkSync, lstatSync, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { mkdir, open, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -31,7 +42,10 @@ export interface NewMediaFile {
 /** Synapse spreads media over up to 7 million folders; a few thousand cover the neighbours of a path-ordered restore. */
 const FOLDERS_KEPT = 4096;
 
-export async function createMediaRoot(path: string, options: { readonly fsync?: MediaRoot['fsync'] } = {}): Promise<MediaRoot> {
+export async function createMediaRoot(
+  path: string,
+  options: { readonly fsync?: MediaRoot['fsync'] } = {},
+): Promise<MediaRoot> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   return { path: await realpath(path), fsync: options.fsync ?? 'never', folders: new Set() };
 }
@@ -42,7 +56,11 @@ export async function createMediaRoot(path: string, options: { readonly fsync?: 
  * Errors: `archive-unsafe` (leads out of the root), `content-damaged` (not the size or hash promised), `target-not-empty`
  * (another content is there), `disk-full`, `file-unwritable`.
  */
-export async function writeMediaFile(root: MediaRoot, file: NewMediaFile, source: () => Readable): Promise<'written' | 'kept'> {
+export async function writeMediaFile(
+  root: MediaRoot,
+  file: NewMediaFile,
+  source: () => Readable,
+): Promise<'written' | 'kept'> {
   requireSafePath(file.path);
   const target = join(root.path, file.path);
   const folder = dirname(target);
@@ -51,7 +69,11 @@ export async function writeMediaFile(root: MediaRoot, file: NewMediaFile, source
   let made = false;
   try {
     ensureFolder(root, dirname(file.path));
-    fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+    fd = openSync(
+      temporary,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o600,
+    );
     made = true;
     await copy(file, source(), fd);
     // Permission bits only: a set-user-id bit in a manifest is no reason to make one.
@@ -79,14 +101,18 @@ async function copy(file: NewMediaFile, source: Readable, fd: number): Promise<v
     hash.update(piece);
     sizeBytes += piece.length;
     if (sizeBytes > file.sizeBytes) break;
-    for (let written = 0; written < piece.length; ) written += writeSync(fd, piece, written);
+    for (let written = 0; written < piece.length;) written += writeSync(fd, piece, written);
   }
   const sha256 = hash.digest('hex');
   if (sizeBytes === file.sizeBytes && (file.sha256 === undefined || file.sha256 === sha256)) return;
-  throw new LifeboatError('content-damaged', `${file.path} is not what its source promised: other ${sizeBytes === file.sizeBytes ? 'content' : 'size'}`, {
-    hint: 'Check the repository with `lifeboat check --read-data`.',
-    context: { path: file.path },
-  });
+  throw new LifeboatError(
+    'content-damaged',
+    `${file.path} is not what its source promised: other ${sizeBytes === file.sizeBytes ? 'content' : 'size'}`,
+    {
+      hint: 'Check the repository with `lifeboat check --read-data`.',
+      context: { path: file.path },
+    },
+  );
 }
 
 /** Makes the folders of a relative path one by one and refuses symbolic links among them. */
@@ -98,7 +124,8 @@ function ensureFolder(root: MediaRoot, relative: string): void {
     mkdirSync(absolute, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    if (!lstatSync(absolute).isDirectory()) throw new LifeboatError('archive-unsafe', `${absolute} is in the way and is not a directory`);
+    if (!lstatSync(absolute).isDirectory())
+      throw new LifeboatError('archive-unsafe', `${absolute} is in the way and is not a directory`);
   }
   if (root.folders.size >= FOLDERS_KEPT) root.folders.clear();
   root.folders.add(relative);
@@ -106,11 +133,18 @@ function ensureFolder(root: MediaRoot, relative: string): void {
 
 async function keepExisting(root: MediaRoot, file: NewMediaFile): Promise<'kept'> {
   const directory = await openMediaDirectory(root.path);
-  const difference = await directory.compare(file.path, { sizeBytes: file.sizeBytes, sha256: file.sha256 ?? null });
-  if (difference === undefined && file.sha256 !== undefined) return 'kept';
-  throw new LifeboatError('target-not-empty', `${join(root.path, file.path)} exists already${difference === undefined ? '' : ` and differs: ${difference}`}`, {
-    hint: 'Restore into an empty media directory.',
+  const difference = await directory.compare(file.path, {
+    sizeBytes: file.sizeBytes,
+    sha256: file.sha256 ?? null,
   });
+  if (difference === undefined && file.sha256 !== undefined) return 'kept';
+  throw new LifeboatError(
+    'target-not-empty',
+    `${join(root.path, file.path)} exists already${difference === undefined ? '' : ` and differs: ${difference}`}`,
+    {
+      hint: 'Restore into an empty media directory.',
+    },
+  );
 }
 
 async function syncFolder(folder: string): Promise<void> {
@@ -125,7 +159,10 @@ async function syncFolder(folder: string): Promise<void> {
 function unwritable(path: string, error: unknown): LifeboatError {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new LifeboatError('disk-full', `no space left for ${path}`, { hint: 'Free space, then run the restore again; files that are there already are kept.', cause: error });
+    return new LifeboatError('disk-full', `no space left for ${path}`, {
+      hint: 'Free space, then run the restore again; files that are there already are kept.',
+      cause: error,
+    });
   }
   return new LifeboatError('file-unwritable', `cannot write ${path}: ${code}`, { cause: error });
 }

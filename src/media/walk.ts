@@ -25,7 +25,10 @@ async function* walkDirectory(root: string, folder: string): AsyncGenerator<Walk
     throw unreadable(absolute, error);
   });
   // `a-b` < `a/b`, so a directory sorts as if its slash belonged to its name.
-  const named = entries.map((entry) => ({ entry, sortKey: entry.isDirectory() ? `${entry.name}/` : entry.name }));
+  const named = entries.map((entry) => ({
+    entry,
+    sortKey: entry.isDirectory() ? `${entry.name}/` : entry.name,
+  }));
   for (const { entry } of named.toSorted((a, b) => comparePaths(a.sortKey, b.sortKey))) {
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory()) yield* walkDirectory(root, path);

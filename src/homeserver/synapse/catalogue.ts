@@ -3,7 +3,8 @@ import type { CatalogueRow, MediaCatalogue } from '../../media/port.ts';
 import { hasColumn, readSchema, type Schema } from './schema.ts';
 
 /** `aa/bb/rest` of a media id (synapse/media/filepath.py); ids are letters of ASCII, so characters are bytes. */
-const spread = (id: string): string => `substr(${id}, 1, 2) || '/' || substr(${id}, 3, 2) || '/' || substr(${id}, 5)`;
+const spread = (id: string): string =>
+  `substr(${id}, 1, 2) || '/' || substr(${id}, 3, 2) || '/' || substr(${id}, 5)`;
 /** `image/png` -> `image-png` */
 const thumbnailName = `thumbnail_width || '-' || thumbnail_height || '-' || replace(thumbnail_type, '/', '-') || '-' || thumbnail_method`;
 
@@ -24,7 +25,9 @@ interface ClassQuery {
 const QUERIES: Readonly<Record<MediaClass, ClassQuery>> = {
   local_content: {
     table: 'local_media_repository',
-    sql: (sha256) => `SELECT 'local_content/' || ${spread('media_id')} AS path, media_length AS size, ${sha256} AS sha256
+    sql: (
+      sha256,
+    ) => `SELECT 'local_content/' || ${spread('media_id')} AS path, media_length AS size, ${sha256} AS sha256
       FROM local_media_repository WHERE media_length IS NOT NULL AND url_cache IS NULL`,
   },
   local_thumbnails: {
@@ -34,7 +37,9 @@ const QUERIES: Readonly<Record<MediaClass, ClassQuery>> = {
   },
   remote_content: {
     table: 'remote_media_cache',
-    sql: (sha256) => `SELECT 'remote_content/' || media_origin || '/' || ${spread('filesystem_id')} AS path, media_length AS size, ${sha256} AS sha256
+    sql: (
+      sha256,
+    ) => `SELECT 'remote_content/' || media_origin || '/' || ${spread('filesystem_id')} AS path, media_length AS size, ${sha256} AS sha256
       FROM remote_media_cache`,
   },
   remote_thumbnail: {
@@ -45,14 +50,19 @@ const QUERIES: Readonly<Record<MediaClass, ClassQuery>> = {
   url_cache: {
     table: 'local_media_repository',
     // Ids of URL previews are `2017-09-28-random`, or, very old, like all others.
-    sql: (sha256) => `SELECT 'url_cache/' || CASE WHEN media_id ~ '^\\d{4}-\\d\\d-\\d\\d' THEN substr(media_id, 1, 10) || '/' || substr(media_id, 12)
+    sql: (
+      sha256,
+    ) => `SELECT 'url_cache/' || CASE WHEN media_id ~ '^\\d{4}-\\d\\d-\\d\\d' THEN substr(media_id, 1, 10) || '/' || substr(media_id, 12)
       ELSE ${spread('media_id')} END AS path, media_length AS size, ${sha256} AS sha256
       FROM local_media_repository WHERE media_length IS NOT NULL AND url_cache IS NOT NULL`,
   },
 };
 
 /** Every media file that this database expects, through a cursor, inside the caller's transaction. */
-export function synapseCatalogue(session: PostgresSession, classes: readonly string[] = DEFAULT_CLASSES): MediaCatalogue {
+export function synapseCatalogue(
+  session: PostgresSession,
+  classes: readonly string[] = DEFAULT_CLASSES,
+): MediaCatalogue {
   return { rows: () => rows(session, classes) };
 }
 
@@ -63,13 +73,24 @@ async function* rows(session: PostgresSession, classes: readonly string[]): Asyn
   }
 }
 
-async function* rowsOfClass(session: PostgresSession, schema: Schema, mediaClass: MediaClass): AsyncGenerator<CatalogueRow> {
+async function* rowsOfClass(
+  session: PostgresSession,
+  schema: Schema,
+  mediaClass: MediaClass,
+): AsyncGenerator<CatalogueRow> {
   const { table, sql } = QUERIES[mediaClass];
   if (!schema.has(table)) return;
   // The column came with schema 91.
   const select = sql(hasColumn(schema, table, 'sha256') ? 'sha256' : 'NULL');
-  const stream = session.stream<{ path: string; size: number | string | null; sha256: string | null }>(`SELECT path, size, sha256 FROM (${select}) AS media ORDER BY path COLLATE "C"`);
+  const stream = session.stream<{ path: string; size: number | string | null; sha256: string | null }>(
+    `SELECT path, size, sha256 FROM (${select}) AS media ORDER BY path COLLATE "C"`,
+  );
   for await (const { path, size, sha256 } of stream) {
-    yield { path, mediaClass, sizeBytes: size === null ? null : Number(size), sha256: sha256?.toLowerCase() ?? null };
+    yield {
+      path,
+      mediaClass,
+      sizeBytes: size === null ? null : Number(size),
+      sha256: sha256?.toLowerCase() ?? null,
+    };
   }
 }

@@ -12,7 +12,11 @@ export interface CleanseResult {
   readonly oneTimeKeysRemoved: number;
   /** Rows of remote_media_cache. */
   readonly remoteMediaForgotten: number;
-  readonly sequencesAdvanced: readonly { readonly sequence: string; readonly from: number; readonly to: number }[];
+  readonly sequencesAdvanced: readonly {
+    readonly sequence: string;
+    readonly from: number;
+    readonly to: number;
+  }[];
   /** The same as sentences, for the report; empty when nothing had to be done. */
   readonly changes: readonly string[];
 }
@@ -22,7 +26,10 @@ export interface CleanseResult {
  * Remote media are not part of a snapshot; with its row and without its file Synapse answers 404 for ever (#1555), without
  * the row it fetches the file again. Quarantined rows stay, so that what was blocked stays blocked.
  */
-export async function cleanse(session: PostgresSession, options: { readonly remoteMediaRestored?: boolean } = {}): Promise<CleanseResult> {
+export async function cleanse(
+  session: PostgresSession,
+  options: { readonly remoteMediaRestored?: boolean } = {},
+): Promise<CleanseResult> {
   await session.query('BEGIN');
   try {
     const oneTimeKeysRemoved = await removeOneTimeKeys(session);
@@ -31,8 +38,12 @@ export async function cleanse(session: PostgresSession, options: { readonly remo
     await session.query('COMMIT');
     const changes = [
       ...(oneTimeKeysRemoved > 0 ? [`${oneTimeKeysRemoved} one-time keys removed`] : []),
-      ...(remoteMediaForgotten > 0 ? [`${remoteMediaForgotten} cached remote media forgotten, so that they are fetched again`] : []),
-      ...sequencesAdvanced.map(({ sequence, from, to }) => `sequence ${sequence} advanced from ${from} to ${to}`),
+      ...(remoteMediaForgotten > 0
+        ? [`${remoteMediaForgotten} cached remote media forgotten, so that they are fetched again`]
+        : []),
+      ...sequencesAdvanced.map(
+        ({ sequence, from, to }) => `sequence ${sequence} advanced from ${from} to ${to}`,
+      ),
     ];
     return { oneTimeKeysRemoved, remoteMediaForgotten, sequencesAdvanced, changes };
   } catch (error) {
@@ -42,7 +53,9 @@ export async function cleanse(session: PostgresSession, options: { readonly remo
 }
 
 async function removeOneTimeKeys(session: PostgresSession): Promise<number> {
-  const [row] = await session.query<{ count: string }>('SELECT count(*) AS count FROM e2e_one_time_keys_json');
+  const [row] = await session.query<{ count: string }>(
+    'SELECT count(*) AS count FROM e2e_one_time_keys_json',
+  );
   await session.query('TRUNCATE e2e_one_time_keys_json');
   return Number(row!.count);
 }
@@ -57,7 +70,10 @@ async function forgetRemoteMedia(session: PostgresSession): Promise<number> {
 
 async function advanceSequences(session: PostgresSession): Promise<CleanseResult['sequencesAdvanced']> {
   const advanced: { sequence: string; from: number; to: number }[] = [];
-  for (const { sequence, lastValue, tableMax, positionMax } of await readSequences(session, await readSchema(session))) {
+  for (const { sequence, lastValue, tableMax, positionMax } of await readSequences(
+    session,
+    await readSchema(session),
+  )) {
     const to = Math.max(tableMax, positionMax);
     if (lastValue >= to) continue;
     await session.query('SELECT setval($1::regclass, $2)', [sequence, to]);

@@ -23,9 +23,13 @@ export async function readConfiguration(configFiles: readonly string[]): Promise
   const files = (await Promise.all(configFiles.map((path) => expand(resolve(path))))).flat();
   const last = files.at(-1);
   if (last === undefined) {
-    throw new LifeboatError('homeserver-config-invalid', `no configuration file in ${configFiles.join(', ') || 'the list given'}`, {
-      hint: 'Name the homeserver.yaml that Synapse is started with.',
-    });
+    throw new LifeboatError(
+      'homeserver-config-invalid',
+      `no configuration file in ${configFiles.join(', ') || 'the list given'}`,
+      {
+        hint: 'Name the homeserver.yaml that Synapse is started with.',
+      },
+    );
   }
   const merged: Record<string, unknown> = {};
   const origins = new Map<string, { readonly file: string; readonly line: number }>();
@@ -57,7 +61,9 @@ async function expand(path: string): Promise<string[]> {
   });
   if (!found.isDirectory()) return [path];
   const names = (await readdir(path)).filter((name) => name.endsWith('.yaml')).toSorted();
-  const files = await Promise.all(names.map(async (name) => ((await stat(join(path, name))).isFile() ? [join(path, name)] : [])));
+  const files = await Promise.all(
+    names.map(async (name) => ((await stat(join(path, name))).isFile() ? [join(path, name)] : [])),
+  );
   return files.flat();
 }
 
@@ -83,7 +89,9 @@ function cannotRead(path: string, error: NodeJS.ErrnoException): LifeboatError {
 /** Top-level keys start their line; in flow style (a JSON file) it is the first line. */
 function lineOf(text: string, key: string): number {
   const lines = text.split('\n');
-  const index = lines.findLastIndex((line) => line.startsWith(`${key}:`) || line.startsWith(`"${key}":`) || line.startsWith(`'${key}':`));
+  const index = lines.findLastIndex(
+    (line) => line.startsWith(`${key}:`) || line.startsWith(`"${key}":`) || line.startsWith(`'${key}':`),
+  );
   return Math.max(index, 0) + 1;
 }
 
@@ -118,7 +126,12 @@ export function listAt(configuration: Configuration, dotted: string): readonly u
 }
 
 /** `homeserver.yaml:12: media_store_path must be a string`. Never put a value into `problem`. */
-export function invalid(configuration: Configuration, dotted: string, problem: string, hint?: string): LifeboatError {
+export function invalid(
+  configuration: Configuration,
+  dotted: string,
+  problem: string,
+  hint?: string,
+): LifeboatError {
   const place = configuration.where(dotted.split('.')[0]!);
   return new LifeboatError('homeserver-config-invalid', `${place}: ${dotted} ${problem}`, {
     ...(hint === undefined ? {} : { hint }),

@@ -17,7 +17,10 @@ export interface DatabaseBlock {
 }
 
 /** `database:` of homeserver.yaml, whose `args` are keyword arguments of psycopg2.connect. Errors: `homeserver-config-invalid`. */
-export function readDatabaseBlock(configuration: Configuration, absolute: (path: string) => string): DatabaseBlock {
+export function readDatabaseBlock(
+  configuration: Configuration,
+  absolute: (path: string) => string,
+): DatabaseBlock {
   requirePostgres(configuration);
   const given = parameters(configuration);
   const user = given['user'] ?? userInfo().username;
@@ -27,8 +30,12 @@ export function readDatabaseBlock(configuration: Configuration, absolute: (path:
   const warnings = [
     ...(given['user'] === undefined ? [`database.args names no user; ${user} is assumed`] : []),
     ...(hosts.length > 1 ? [`database.args.host names ${hosts.length} hosts; only ${hosts[0]} is used`] : []),
-    ...(given['service'] === undefined ? [] : ['database.args.service is not read; set the database in lifeboat.yaml']),
-    ...(given['passfile'] === undefined ? [] : ['database.args.passfile is not read; set the password in lifeboat.yaml']),
+    ...(given['service'] === undefined
+      ? []
+      : ['database.args.service is not read; set the database in lifeboat.yaml']),
+    ...(given['passfile'] === undefined
+      ? []
+      : ['database.args.passfile is not read; set the password in lifeboat.yaml']),
   ];
   return {
     target: {
@@ -37,7 +44,8 @@ export function readDatabaseBlock(configuration: Configuration, absolute: (path:
       user,
       password: password === undefined ? undefined : new Secret(password),
       database: given['dbname'] ?? given['database'] ?? user,
-      sslMode: sslMode !== undefined && SSL_MODES.has(sslMode) ? (sslMode as PostgresTarget['sslMode']) : undefined,
+      sslMode:
+        sslMode !== undefined && SSL_MODES.has(sslMode) ? (sslMode as PostgresTarget['sslMode']) : undefined,
       sslRootCert: given['sslrootcert'] === undefined ? undefined : absolute(given['sslrootcert']),
     },
     warnings,
@@ -47,11 +55,21 @@ export function readDatabaseBlock(configuration: Configuration, absolute: (path:
 function requirePostgres(configuration: Configuration): void {
   const { merged } = configuration;
   if (isMap(merged['databases'])) {
-    throw invalid(configuration, 'databases', 'splits the server over several databases, which is not supported yet', 'Move to one database, or back these up by other means.');
+    throw invalid(
+      configuration,
+      'databases',
+      'splits the server over several databases, which is not supported yet',
+      'Move to one database, or back these up by other means.',
+    );
   }
   const name = isMap(merged['database']) ? merged['database']['name'] : undefined;
   if (name === 'sqlite3' || (merged['database'] === undefined && merged['database_path'] !== undefined)) {
-    throw invalid(configuration, merged['database'] === undefined ? 'database_path' : 'database.name', 'is SQLite, which is not supported yet', 'Port the server to PostgreSQL with synapse_port_db.');
+    throw invalid(
+      configuration,
+      merged['database'] === undefined ? 'database_path' : 'database.name',
+      'is SQLite, which is not supported yet',
+      'Port the server to PostgreSQL with synapse_port_db.',
+    );
   }
   if (merged['database'] === undefined) throw invalid(configuration, 'database', 'is missing');
   if (name !== 'psycopg2') throw invalid(configuration, 'database.name', 'must be psycopg2');
@@ -60,9 +78,22 @@ function requirePostgres(configuration: Configuration): void {
 /** Keyword arguments win over the same ones in a `dsn`, as in psycopg2.extensions.make_dsn. */
 function parameters(configuration: Configuration): Readonly<Record<string, string | undefined>> {
   const args = valueAt(configuration.merged, 'database.args');
-  if (args !== undefined && args !== null && !isMap(args)) throw invalid(configuration, 'database.args', 'must be a map');
+  if (args !== undefined && args !== null && !isMap(args))
+    throw invalid(configuration, 'database.args', 'must be a map');
   const dsn = stringAt(configuration, 'database.args.dsn');
-  const names = ['user', 'password', 'dbname', 'database', 'host', 'hostaddr', 'port', 'sslmode', 'sslrootcert', 'service', 'passfile'];
+  const names = [
+    'user',
+    'password',
+    'dbname',
+    'database',
+    'host',
+    'hostaddr',
+    'port',
+    'sslmode',
+    'sslrootcert',
+    'service',
+    'passfile',
+  ];
   const keywords = names.map((name) => [name, scalarAt(configuration, `database.args.${name}`)] as const);
   return {
     ...(dsn === undefined ? {} : parseDsn(dsn, configuration)),
@@ -98,5 +129,8 @@ function portOf(configuration: Configuration, given: string | undefined): number
   if (given === undefined) return DEFAULT_PORT;
   const port = Number(given.split(',')[0]);
   if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
-  throw new LifeboatError('homeserver-config-invalid', `${configuration.where('database')}: database.args.port must be a port number`);
+  throw new LifeboatError(
+    'homeserver-config-invalid',
+    `${configuration.where('database')}: database.args.port must be a port number`,
+  );
 }

@@ -2,7 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import type { DiscoverOptions, Inventory, InventoryFile, SigningKeyEntry } from '../port.ts';
-import { invalid, isMap, listAt, readConfiguration, stringAt, valueAt, type Configuration } from './configuration.ts';
+import {
+  invalid,
+  isMap,
+  listAt,
+  readConfiguration,
+  stringAt,
+  valueAt,
+  type Configuration,
+} from './configuration.ts';
 import { readDatabaseBlock } from './database-block.ts';
 import { readListeners } from './listeners.ts';
 import { findProgram } from './program.ts';
@@ -21,15 +29,25 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
   const serverName = serverNameOf(configuration);
   const running = await runningWith(configuration);
   // Synapse resolves relative paths against its working directory (os.path.abspath in synapse/config/_base.py).
-  const base = resolve(options.workingDirectory ?? running?.workingDirectory ?? dirname(configuration.files[0]!));
+  const base = resolve(
+    options.workingDirectory ?? running?.workingDirectory ?? dirname(configuration.files[0]!),
+  );
   const absolute = (path: string): string => resolve(base, path);
 
   const signing = await findSigningKeys(configuration, serverName, absolute);
   const database = readDatabaseBlock(configuration, absolute);
   const referenced = await findReferencedFiles(configuration, absolute);
   const workers = await findWorkers(configuration, absolute);
-  const program = await findProgram(options.program, running?.program === undefined ? [] : [running.program], configuration.directory);
-  const configFiles = configuration.files.map((path): InventoryFile => ({ path, role: 'homeserver-config', component: 'config' }));
+  const program = await findProgram(
+    options.program,
+    running?.program === undefined ? [] : [running.program],
+    configuration.directory,
+  );
+  const configFiles = configuration.files.map((path): InventoryFile => ({
+    path,
+    role: 'homeserver-config',
+    component: 'config',
+  }));
   const files = unique([...signing.files, ...configFiles, ...referenced.files, ...workers.files]);
   return {
     kind: 'synapse',
@@ -49,7 +67,9 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
       ...workers.warnings,
       ...settingWarnings(configuration),
       ...pathWarnings(configuration, running, options, base),
-      ...(program === undefined ? ['no Python interpreter with Synapse was found; its version is unknown'] : []),
+      ...(program === undefined
+        ? ['no Python interpreter with Synapse was found; its version is unknown']
+        : []),
     ],
   };
 }
@@ -57,7 +77,12 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
 function serverNameOf(configuration: Configuration): string {
   const serverName = stringAt(configuration, 'server_name');
   if (serverName !== undefined) return serverName;
-  throw invalid(configuration, 'server_name', 'is missing', 'Name the homeserver.yaml that Synapse is started with, and all its other -c files.');
+  throw invalid(
+    configuration,
+    'server_name',
+    'is missing',
+    'Name the homeserver.yaml that Synapse is started with, and all its other -c files.',
+  );
 }
 
 /** The running process that reads one of our files; another Synapse of this machine is none of our business. */
@@ -77,21 +102,30 @@ interface SigningKeys {
 }
 
 /** Inline `signing_key`, `signing_key_path`, or the default beside the last configuration file (synapse/config/key.py). */
-async function findSigningKeys(configuration: Configuration, serverName: string, absolute: (path: string) => string): Promise<SigningKeys> {
+async function findSigningKeys(
+  configuration: Configuration,
+  serverName: string,
+  absolute: (path: string) => string,
+): Promise<SigningKeys> {
   const inline = stringAt(configuration, 'signing_key');
   if (inline !== undefined) {
     const file = configuration.fileOf('signing_key');
     return { keys: parseSigningKeys(inline, file), files: [] };
   }
   const given = stringAt(configuration, 'signing_key_path');
-  const path = given === undefined ? join(configuration.directory, `${serverName}.signing.key`) : absolute(given);
+  const path =
+    given === undefined ? join(configuration.directory, `${serverName}.signing.key`) : absolute(given);
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw unreadableKey(configuration, path, error);
   });
   return { keys: parseSigningKeys(text, path), files: [{ path, role: 'signing-key', component: 'keys' }] };
 }
 
-function unreadableKey(configuration: Configuration, path: string, error: NodeJS.ErrnoException): LifeboatError {
+function unreadableKey(
+  configuration: Configuration,
+  path: string,
+  error: NodeJS.ErrnoException,
+): LifeboatError {
   const where = configuration.where('signing_key_path');
   if (error.code === 'ENOENT') {
     return new LifeboatError('signing-key-missing', `${where}: there is no signing key at ${path}`, {
@@ -111,10 +145,17 @@ function settingWarnings(configuration: Configuration): string[] {
   const modules = [...listAt(configuration, 'modules'), ...listAt(configuration, 'password_providers')];
   const moduleNames = modules.map((each) => (isMap(each) ? String(each['module'] ?? '?') : '?'));
   return [
-    ...(providers.length > 0 ? ['media_storage_providers: media that lie only there are not in the backup'] : []),
-    ...(merged['enable_media_repo'] === false ? ['enable_media_repo is false: media of another media repository are not in the backup'] : []),
-    ...(merged['enable_local_media_storage'] === false ? ['enable_local_media_storage is false: the media directory is not complete'] : []),
-    ...(valueAt(merged, 'matrix_authentication_service.enabled') === true || valueAt(merged, 'experimental_features.msc3861.enabled') === true
+    ...(providers.length > 0
+      ? ['media_storage_providers: media that lie only there are not in the backup']
+      : []),
+    ...(merged['enable_media_repo'] === false
+      ? ['enable_media_repo is false: media of another media repository are not in the backup']
+      : []),
+    ...(merged['enable_local_media_storage'] === false
+      ? ['enable_local_media_storage is false: the media directory is not complete']
+      : []),
+    ...(valueAt(merged, 'matrix_authentication_service.enabled') === true ||
+    valueAt(merged, 'experimental_features.msc3861.enabled') === true
       ? ['Matrix Authentication Service has a database of its own, which is not in the backup']
       : []),
     ...(moduleNames.length > 0 ? [`Python modules are not in the backup: ${moduleNames.join(', ')}`] : []),
@@ -122,13 +163,29 @@ function settingWarnings(configuration: Configuration): string[] {
 }
 
 /** Two ways to have read something else than Synapse does. */
-function pathWarnings({ files, merged }: Configuration, running: RunningSynapse | undefined, options: DiscoverOptions, base: string): string[] {
-  const paths = ['signing_key_path', 'media_store_path', 'log_config'].filter((key) => typeof merged[key] === 'string' && !merged[key].startsWith('/'));
-  const guessed = running === undefined && options.workingDirectory === undefined && (paths.length > 0 || merged['media_store_path'] === undefined);
+function pathWarnings(
+  { files, merged }: Configuration,
+  running: RunningSynapse | undefined,
+  options: DiscoverOptions,
+  base: string,
+): string[] {
+  const paths = ['signing_key_path', 'media_store_path', 'log_config'].filter(
+    (key) => typeof merged[key] === 'string' && !merged[key].startsWith('/'),
+  );
+  const guessed =
+    running === undefined &&
+    options.workingDirectory === undefined &&
+    (paths.length > 0 || merged['media_store_path'] === undefined);
   const unnamed = (running?.configFiles ?? []).filter((path) => !reads(path, files));
   return [
-    ...(guessed ? [`relative paths (${paths.join(', ') || 'media_store'}) were taken to start at ${base}, because Synapse is not running`] : []),
-    ...(unnamed.length > 0 ? [`the running Synapse also reads ${unnamed.join(', ')}, which was not named`] : []),
+    ...(guessed
+      ? [
+          `relative paths (${paths.join(', ') || 'media_store'}) were taken to start at ${base}, because Synapse is not running`,
+        ]
+      : []),
+    ...(unnamed.length > 0
+      ? [`the running Synapse also reads ${unnamed.join(', ')}, which was not named`]
+      : []),
   ];
 }
 

@@ -12,14 +12,26 @@ const COUNTS: readonly (readonly [fact: string, table: string, sql: string])[] =
   ['users', 'users', 'SELECT count(*) FROM users'],
   ['users_active', 'users', 'SELECT count(*) FROM users WHERE deactivated = 0'],
   ['rooms', 'rooms', 'SELECT count(*) FROM rooms'],
-  ['rooms_joined', 'event_forward_extremities', 'SELECT count(DISTINCT room_id) FROM event_forward_extremities'],
+  [
+    'rooms_joined',
+    'event_forward_extremities',
+    'SELECT count(DISTINCT room_id) FROM event_forward_extremities',
+  ],
   ['events', 'events', 'SELECT count(*) FROM events'],
   ['events_local', 'events', 'SELECT count(*) FROM events WHERE right(sender, length($1)) = $1'],
   ['event_json', 'event_json', 'SELECT count(*) FROM event_json'],
   ['forward_extremities', 'event_forward_extremities', 'SELECT count(*) FROM event_forward_extremities'],
   ['state_groups', 'state_groups', 'SELECT count(*) FROM state_groups'],
-  ['media_local', 'local_media_repository', 'SELECT count(*) FROM local_media_repository WHERE url_cache IS NULL AND media_length IS NOT NULL'],
-  ['media_local_bytes', 'local_media_repository', 'SELECT coalesce(sum(media_length), 0) FROM local_media_repository WHERE url_cache IS NULL'],
+  [
+    'media_local',
+    'local_media_repository',
+    'SELECT count(*) FROM local_media_repository WHERE url_cache IS NULL AND media_length IS NOT NULL',
+  ],
+  [
+    'media_local_bytes',
+    'local_media_repository',
+    'SELECT coalesce(sum(media_length), 0) FROM local_media_repository WHERE url_cache IS NULL',
+  ],
   ['devices', 'devices', 'SELECT count(*) FROM devices'],
   ['access_tokens', 'access_tokens', 'SELECT count(*) FROM access_tokens'],
   ['background_updates_pending', 'background_updates', 'SELECT count(*) FROM background_updates'],
@@ -37,7 +49,19 @@ const DIGESTS: readonly (readonly [table: string, columns: readonly string[]])[]
   ['current_state_events', ['event_id', 'room_id', 'type', 'state_key', 'membership']],
   ['devices', ['user_id', 'device_id', 'display_name', 'hidden']],
   ['e2e_cross_signing_keys', ['user_id', 'keytype', 'keydata', 'stream_id']],
-  ['local_media_repository', ['media_id', 'media_type', 'media_length', 'created_ts', 'upload_name', 'user_id', 'quarantined_by', 'sha256']],
+  [
+    'local_media_repository',
+    [
+      'media_id',
+      'media_type',
+      'media_length',
+      'created_ts',
+      'upload_name',
+      'user_id',
+      'quarantined_by',
+      'sha256',
+    ],
+  ],
 ];
 
 /**
@@ -45,12 +69,18 @@ const DIGESTS: readonly (readonly [table: string, columns: readonly string[]])[]
  * the restored copy, where they must be equal. One-time keys and cached remote media are not counted: they are not restored.
  * Errors: `database-foreign`, `server-name-mismatch`.
  */
-export async function synapseFacts(session: PostgresSession, { serverName }: { readonly serverName: string }): Promise<KindFacts> {
+export async function synapseFacts(
+  session: PostgresSession,
+  { serverName }: { readonly serverName: string },
+): Promise<KindFacts> {
   const schema = await readSchema(session);
   await requireSynapse(session, schema);
   await requireServerName(session, serverName);
   return {
-    facts: { ...(await counts(session, schema, `:${serverName}`)), ...(await streamPositions(session, schema)) },
+    facts: {
+      ...(await counts(session, schema, `:${serverName}`)),
+      ...(await streamPositions(session, schema)),
+    },
     digests: await digests(session, schema),
     newestEventTs: await newestEventTs(session),
   };
@@ -60,7 +90,8 @@ async function requireSynapse(session: PostgresSession, schema: Schema): Promise
   const missing = OWN_TABLES.filter((table) => !schema.has(table));
   if (missing.length === 0) return;
   const [row] = await session.query<{ name: string }>('SELECT current_database()::text AS name');
-  const problem = schema.size === 0 ? 'is empty' : `is not a Synapse database: it has no table ${missing.join(', ')}`;
+  const problem =
+    schema.size === 0 ? 'is empty' : `is not a Synapse database: it has no table ${missing.join(', ')}`;
   throw new LifeboatError('database-foreign', `database ${row!.name} ${problem}`, {
     hint: 'Correct the database block; Synapse itself would start on it and fill it with a new, empty schema.',
     context: { database: row!.name },
@@ -82,11 +113,18 @@ async function requireServerName(session: PostgresSession, serverName: string): 
   });
 }
 
-async function counts(session: PostgresSession, schema: Schema, suffix: string): Promise<Record<string, number>> {
+async function counts(
+  session: PostgresSession,
+  schema: Schema,
+  suffix: string,
+): Promise<Record<string, number>> {
   const facts: Record<string, number> = {};
   for (const [fact, table, sql] of COUNTS) {
     if (!schema.has(table)) continue;
-    const [row] = await session.query<{ value: string | number | null }>(`SELECT (${sql}) AS value`, sql.includes('$1') ? [suffix] : []);
+    const [row] = await session.query<{ value: string | number | null }>(
+      `SELECT (${sql}) AS value`,
+      sql.includes('$1') ? [suffix] : [],
+    );
     facts[fact] = Number(row!.value ?? 0);
   }
   return facts;
@@ -98,7 +136,9 @@ async function streamPositions(session: PostgresSession, schema: Schema): Promis
   const rows = await session.query<{ stream_name: string; instance_name: string; stream_id: string }>(
     'SELECT stream_name, instance_name, stream_id FROM stream_positions ORDER BY stream_name, instance_name',
   );
-  return Object.fromEntries(rows.map((row) => [`stream_position ${row.stream_name} ${row.instance_name}`, Number(row.stream_id)]));
+  return Object.fromEntries(
+    rows.map((row) => [`stream_position ${row.stream_name} ${row.instance_name}`, Number(row.stream_id)]),
+  );
 }
 
 async function digests(session: PostgresSession, schema: Schema): Promise<Record<string, string>> {

@@ -43,14 +43,16 @@ const RULES: readonly Rule[] = [
     title: 'every event has its JSON',
     unit: 'events',
     tables: ['events', 'event_json'],
-    offenders: 'SELECT event_id AS name FROM events e WHERE NOT EXISTS (SELECT FROM event_json j WHERE j.event_id = e.event_id)',
+    offenders:
+      'SELECT event_id AS name FROM events e WHERE NOT EXISTS (SELECT FROM event_json j WHERE j.event_id = e.event_id)',
   },
   {
     id: 'extremities-have-events',
     title: 'every forward extremity is an event that is there',
     unit: 'extremities',
     tables: ['events', 'event_forward_extremities'],
-    offenders: 'SELECT event_id AS name FROM event_forward_extremities x WHERE NOT EXISTS (SELECT FROM events e WHERE e.event_id = x.event_id)',
+    offenders:
+      'SELECT event_id AS name FROM event_forward_extremities x WHERE NOT EXISTS (SELECT FROM events e WHERE e.event_id = x.event_id)',
   },
   {
     id: 'events-have-state',
@@ -65,7 +67,8 @@ const RULES: readonly Rule[] = [
     title: 'every state group that an event names is there',
     unit: 'events',
     tables: ['event_to_state_groups', 'state_groups'],
-    offenders: 'SELECT event_id AS name FROM event_to_state_groups s WHERE NOT EXISTS (SELECT FROM state_groups g WHERE g.id = s.state_group)',
+    offenders:
+      'SELECT event_id AS name FROM event_to_state_groups s WHERE NOT EXISTS (SELECT FROM state_groups g WHERE g.id = s.state_group)',
   },
   {
     id: 'rooms-have-create',
@@ -85,7 +88,8 @@ const RULES: readonly Rule[] = [
   },
   {
     id: 'members-have-accounts',
-    title: 'every local member has an account: a lost one can be registered by anybody, who then speaks in its rooms',
+    title:
+      'every local member has an account: a lost one can be registered by anybody, who then speaks in its rooms',
     unit: 'users',
     severity: 'warning',
     tables: ['room_memberships', 'users'],
@@ -96,7 +100,10 @@ const RULES: readonly Rule[] = [
 ];
 
 /** All rules, in a fixed order. A rule whose table the schema lacks is reported as failed, never left out. */
-export async function checkIntegrity(session: PostgresSession, { serverName }: { readonly serverName: string }): Promise<IntegrityFinding[]> {
+export async function checkIntegrity(
+  session: PostgresSession,
+  { serverName }: { readonly serverName: string },
+): Promise<IntegrityFinding[]> {
   const schema = await readSchema(session);
   const findings: IntegrityFinding[] = [];
   for (const rule of RULES) findings.push(await checkRule(session, schema, rule, `:${serverName}`));
@@ -104,10 +111,16 @@ export async function checkIntegrity(session: PostgresSession, { serverName }: {
   return findings;
 }
 
-async function checkRule(session: PostgresSession, schema: Schema, rule: Rule, suffix: string): Promise<IntegrityFinding> {
+async function checkRule(
+  session: PostgresSession,
+  schema: Schema,
+  rule: Rule,
+  suffix: string,
+): Promise<IntegrityFinding> {
   const { id, title, unit, severity = 'error', tables, offenders } = rule;
   const absent = tables.filter((table) => !schema.has(table));
-  if (absent.length > 0) return { id, title, severity, ok: false, observed: `no table ${absent.join(', ')}`, names: absent };
+  if (absent.length > 0)
+    return { id, title, severity, ok: false, observed: `no table ${absent.join(', ')}`, names: absent };
   const [row] = await session.query<{ count: string; names: string[] | null }>(
     `WITH offenders AS MATERIALIZED (${offenders})
      SELECT (SELECT count(*) FROM offenders) AS count,
@@ -120,13 +133,18 @@ async function checkRule(session: PostgresSession, schema: Schema, rule: Rule, s
 
 /** Synapse does not start when a position is ahead of its sequence (IncorrectDatabaseSetup; element-hq/synapse #18544). */
 async function checkSequences(session: PostgresSession, schema: Schema): Promise<IntegrityFinding> {
-  const behind = (await readSequences(session, schema)).filter(({ lastValue, tableMax, positionMax }) => lastValue < Math.max(tableMax, positionMax));
+  const behind = (await readSequences(session, schema)).filter(
+    ({ lastValue, tableMax, positionMax }) => lastValue < Math.max(tableMax, positionMax),
+  );
   return {
     id: 'sequences-not-behind',
     title: 'no sequence lags behind its table or its stream position',
     severity: 'error',
     ok: behind.length === 0,
     observed: `${behind.length} sequences`,
-    names: behind.map(({ sequence, lastValue, tableMax, positionMax }) => `${sequence}: at ${lastValue}, used up to ${Math.max(tableMax, positionMax)}`),
+    names: behind.map(
+      ({ sequence, lastValue, tableMax, positionMax }) =>
+        `${sequence}: at ${lastValue}, used up to ${Math.max(tableMax, positionMax)}`,
+    ),
   };
 }

@@ -7,7 +7,8 @@ export function readListeners(configuration: Configuration): Listener[] {
     if (!isMap(listener)) throw invalid(configuration, 'listeners', 'must be a list of maps');
     const { port, type } = listener;
     if (port === undefined) return [];
-    if (typeof port !== 'number') throw invalid(configuration, 'listeners', 'has a port that is not a number');
+    if (typeof port !== 'number')
+      throw invalid(configuration, 'listeners', 'has a port that is not a number');
     const names = Array.isArray(listener['resources']) ? listener['resources'].flatMap(namesOf) : [];
     return [
       {
@@ -31,6 +32,8 @@ function namesOf(resource: unknown): string[] {
 function bindAddressesOf(listener: Readonly<Record<string, unknown>>): string[] {
   const many = listener['bind_addresses'];
   const one = listener['bind_address'];
-  const given = [...(Array.isArray(many) ? many : []), ...(one === undefined ? [] : [one])].filter((address) => typeof address === 'string' && address !== '');
+  const given = [...(Array.isArray(many) ? many : []), ...(one === undefined ? [] : [one])].filter(
+    (address) => typeof address === 'string' && address !== '',
+  );
   return given.length > 0 ? (given as string[]) : ['::', '0.0.0.0'];
 }

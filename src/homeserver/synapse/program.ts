@@ -17,7 +17,11 @@ export interface Program {
 }
 
 /** The given program or the first that has Synapse. Errors: `homeserver-config-invalid` when the given one has none. */
-export async function findProgram(given: string | undefined, running: readonly string[], configDirectory: string): Promise<Program | undefined> {
+export async function findProgram(
+  given: string | undefined,
+  running: readonly string[],
+  configDirectory: string,
+): Promise<Program | undefined> {
   if (given !== undefined) {
     const version = await synapseVersion(given);
     if (version !== undefined) return { program: given, version };
@@ -41,11 +45,14 @@ export async function synapseVersion(program: string): Promise<string | undefine
     return undefined;
   }
   // -B: discovery writes nothing, not even byte code. From `/`, so that no folder called `synapse` is imported instead.
-  const { exitCode, stdout } = await runCommand([program, '-B', '-c', 'import synapse; print(synapse.__version__)'], {
-    cwd: '/',
-    timeoutMs: IMPORT_TIMEOUT_MS,
-    check: false,
-  });
+  const { exitCode, stdout } = await runCommand(
+    [program, '-B', '-c', 'import synapse; print(synapse.__version__)'],
+    {
+      cwd: '/',
+      timeoutMs: IMPORT_TIMEOUT_MS,
+      check: false,
+    },
+  );
   const version = stdout.trim();
   return exitCode === 0 && /^\d+\.\d+/.test(version) ? version : undefined;
 }

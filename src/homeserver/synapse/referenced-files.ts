@@ -16,12 +16,29 @@ interface FileSetting {
   readonly required?: boolean;
 }
 
-const secret = (setting: string): FileSetting => ({ setting, role: 'secret', component: 'keys', kind: 'file', required: true });
-const other = (setting: string, kind: FileSetting['kind'] = 'file'): FileSetting => ({ setting, role: 'other', component: 'config', kind });
+const secret = (setting: string): FileSetting => ({
+  setting,
+  role: 'secret',
+  component: 'keys',
+  kind: 'file',
+  required: true,
+});
+const other = (setting: string, kind: FileSetting['kind'] = 'file'): FileSetting => ({
+  setting,
+  role: 'other',
+  component: 'config',
+  kind,
+});
 
 const FILE_SETTINGS: readonly FileSetting[] = [
   { setting: 'log_config', role: 'log-config', component: 'config', kind: 'file' },
-  { setting: 'app_service_config_files', role: 'appservice', component: 'config', kind: 'files', required: true },
+  {
+    setting: 'app_service_config_files',
+    role: 'appservice',
+    component: 'config',
+    kind: 'files',
+    required: true,
+  },
   { setting: 'tls_certificate_path', role: 'tls-certificate', component: 'config', kind: 'file' },
   { setting: 'tls_private_key_path', role: 'tls-key', component: 'keys', kind: 'file' },
   { setting: 'saml2_config.config_path', role: 'included-config', component: 'config', kind: 'file' },
@@ -65,17 +82,25 @@ export interface FoundFiles {
 }
 
 /** Errors: `homeserver-config-invalid` where Synapse itself would not start. */
-export async function findReferencedFiles(configuration: Configuration, absolute: (path: string) => string): Promise<FoundFiles> {
+export async function findReferencedFiles(
+  configuration: Configuration,
+  absolute: (path: string) => string,
+): Promise<FoundFiles> {
   const files: InventoryFile[] = [];
   const warnings: string[] = [];
   for (const wanted of [...FILE_SETTINGS, ...oidcKeyFiles(configuration)]) {
     for (const path of pathsOf(configuration, wanted).map(absolute)) {
       const found = wanted.kind === 'directory' ? await filesBelow(path) : await readable(path);
       if (found.problem !== undefined) {
-        if (wanted.required === true) throw invalid(configuration, wanted.setting, `names ${path}, which ${found.problem}`);
-        warnings.push(`${configuration.where(wanted.setting.split('.')[0]!)}: ${wanted.setting} names ${path}, which ${found.problem}`);
+        if (wanted.required === true)
+          throw invalid(configuration, wanted.setting, `names ${path}, which ${found.problem}`);
+        warnings.push(
+          `${configuration.where(wanted.setting.split('.')[0]!)}: ${wanted.setting} names ${path}, which ${found.problem}`,
+        );
       }
-      files.push(...found.paths.map((each) => ({ path: each, role: wanted.role, component: wanted.component })));
+      files.push(
+        ...found.paths.map((each) => ({ path: each, role: wanted.role, component: wanted.component })),
+      );
     }
   }
   return { files, warnings };
@@ -84,7 +109,9 @@ export async function findReferencedFiles(configuration: Configuration, absolute
 /** `oidc_providers` is a list of maps; the settings inside have no dotted path. */
 function oidcKeyFiles(configuration: Configuration): FileSetting[] {
   return listAt(configuration, 'oidc_providers').flatMap((_, index) =>
-    ['client_secret_path', 'client_secret_jwt_key.key_file'].map((name) => secret(`oidc_providers.${index}.${name}`)),
+    ['client_secret_path', 'client_secret_jwt_key.key_file'].map((name) =>
+      secret(`oidc_providers.${index}.${name}`),
+    ),
   );
 }
 
@@ -115,17 +142,26 @@ async function readable(path: string): Promise<Found> {
     await access(path, constants.R_OK);
     return (await stat(path)).isFile() ? { paths: [path] } : { paths: [], problem: 'is not a file' };
   } catch (error) {
-    return { paths: [], problem: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read' };
+    return {
+      paths: [],
+      problem: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read',
+    };
   }
 }
 
 async function filesBelow(directory: string): Promise<Found> {
   try {
     const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-    const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-    if (paths.length > DIRECTORY_FILES_MAX) return { paths: [], problem: `holds more than ${DIRECTORY_FILES_MAX} files and is left out` };
+    const paths = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+    if (paths.length > DIRECTORY_FILES_MAX)
+      return { paths: [], problem: `holds more than ${DIRECTORY_FILES_MAX} files and is left out` };
     return { paths: paths.toSorted() };
   } catch (error) {
-    return { paths: [], problem: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read' };
+    return {
+      paths: [],
+      problem: (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read',
+    };
   }
 }

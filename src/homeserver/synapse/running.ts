@@ -22,7 +22,11 @@ async function inspect(directory: string): Promise<RunningSynapse | undefined> {
     const argv = (await readFile(join(directory, 'cmdline'), 'utf8')).split('\0').slice(0, -1);
     if (!isMainProcess(argv)) return undefined;
     const workingDirectory = await readlink(join(directory, 'cwd'));
-    return { program: programOf(argv, workingDirectory), workingDirectory, configFiles: configFilesOf(argv).map((path) => resolve(workingDirectory, path)) };
+    return {
+      program: programOf(argv, workingDirectory),
+      workingDirectory,
+      configFiles: configFilesOf(argv).map((path) => resolve(workingDirectory, path)),
+    };
   } catch {
     return undefined;
   }
@@ -30,7 +34,11 @@ async function inspect(directory: string): Promise<RunningSynapse | undefined> {
 
 /** `python -m synapse.app.homeserver ...` (systemd units, synctl) or the console script `synapse_homeserver`. */
 function isMainProcess(argv: readonly string[]): boolean {
-  return argv.some((argument, index) => (argument === 'synapse.app.homeserver' && argv[index - 1] === '-m') || argument.endsWith('/synapse_homeserver'));
+  return argv.some(
+    (argument, index) =>
+      (argument === 'synapse.app.homeserver' && argv[index - 1] === '-m') ||
+      argument.endsWith('/synapse_homeserver'),
+  );
 }
 
 function programOf([program]: readonly string[], workingDirectory: string): string | undefined {

@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { Secret } from '../../core/secret.ts';
 import type { InventoryFile, SecretEntry } from '../port.ts';
-import { isMap, listAt, scalarAt, stringAt, valueAt, type Configuration, type YamlMap } from './configuration.ts';
+import {
+  isMap,
+  listAt,
+  scalarAt,
+  stringAt,
+  valueAt,
+  type Configuration,
+  type YamlMap,
+} from './configuration.ts';
 import { parseHomeserverYaml } from './yaml.ts';
 
 /**
@@ -32,7 +40,10 @@ const SECRET_SETTINGS: readonly (readonly [inline: string, file?: string])[] = [
 /** Credentials inside lists of maps: list, and the settings inside. */
 const SECRETS_IN_LISTS: readonly (readonly [list: string, settings: readonly string[]])[] = [
   ['oidc_providers', ['client_secret', 'client_secret_jwt_key.key']],
-  ['media_storage_providers', ['config.access_key_id', 'config.secret_access_key', 'config.session_token', 'config.sse_customer_key']],
+  [
+    'media_storage_providers',
+    ['config.access_key_id', 'config.secret_access_key', 'config.session_token', 'config.sse_customer_key'],
+  ],
 ];
 
 /** Values from the configuration and from the files it names; each is masked in every output from now on. */
@@ -50,12 +61,14 @@ export async function findSecrets(
   }
   for (const [list, settings] of SECRETS_IN_LISTS) {
     for (const [index, item] of listAt(configuration, list).entries()) {
-      if (isMap(item)) found.push(...secretsIn(item, settings, `${list}.${index}`, configuration.fileOf(list)));
+      if (isMap(item))
+        found.push(...secretsIn(item, settings, `${list}.${index}`, configuration.fileOf(list)));
     }
   }
   for (const [index, provider] of listAt(configuration, 'oidc_providers').entries()) {
     const path = isMap(provider) ? provider['client_secret_path'] : undefined;
-    if (typeof path === 'string') found.push(await fromFile(`oidc_providers.${index}.client_secret`, absolute(path)));
+    if (typeof path === 'string')
+      found.push(await fromFile(`oidc_providers.${index}.client_secret`, absolute(path)));
   }
   for (const { path, role } of files) {
     if (role === 'appservice') found.push(...(await appserviceTokens(path)));
@@ -71,10 +84,18 @@ async function appserviceTokens(file: string): Promise<SecretEntry[]> {
   return secretsIn(registration, ['as_token', 'hs_token'], `appservice ${id}`, file, ' ');
 }
 
-function secretsIn(map: YamlMap, settings: readonly string[], prefix: string, file: string, separator = '.'): SecretEntry[] {
+function secretsIn(
+  map: YamlMap,
+  settings: readonly string[],
+  prefix: string,
+  file: string,
+  separator = '.',
+): SecretEntry[] {
   return settings.flatMap((setting) => {
     const value = valueAt(map, setting);
-    return typeof value === 'string' && value !== '' ? [entry(`${prefix}${separator}${setting}`, file, value)] : [];
+    return typeof value === 'string' && value !== ''
+      ? [entry(`${prefix}${separator}${setting}`, file, value)]
+      : [];
   });
 }
 

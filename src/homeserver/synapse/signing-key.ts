@@ -21,7 +21,8 @@ export function parseSigningKeys(text: string, file: string): SigningKeyEntry[] 
     if (line.trim() === '') continue;
     const match = KEY_LINE.exec(line.trim());
     const seed = Buffer.from(match?.[2] ?? '', 'base64');
-    if (match === null || seed.length !== SEED_BYTES) throw notAKey(file, `${file}:${index + 1} is not a signing key line`);
+    if (match === null || seed.length !== SEED_BYTES)
+      throw notAKey(file, `${file}:${index + 1} is not a signing key line`);
     keys.push(signingKeyEntry(match[1]!, seed, file));
   }
   if (keys.length === 0) throw notAKey(file, `${file} has no signing key`);
@@ -40,7 +41,12 @@ export async function readSigningKeys(path: string, role: string): Promise<Signi
 
 function signingKeyEntry(version: string, seed: Uint8Array, file: string): SigningKeyEntry {
   const { publicKey } = signingKeyFromSeed(seed);
-  return { keyId: `ed25519:${version}`, publicKey: unpaddedBase64(publicKey), file, seed: new Secret(unpaddedBase64(seed)) };
+  return {
+    keyId: `ed25519:${version}`,
+    publicKey: unpaddedBase64(publicKey),
+    file,
+    seed: new Secret(unpaddedBase64(seed)),
+  };
 }
 
 /** The line as Synapse's `generate_signing_key` writes it, with its end of line. */
@@ -57,8 +63,13 @@ export function fingerprint({ publicKey }: PublicSigningKey): string {
  * What a new server of the same name needs when the private keys are lost for good: with it, others can still verify the
  * old events (SYNAPSE.md section 5). `expiredTs`, ms since the epoch: nothing signed later than that is believed.
  */
-export function oldSigningKeysBlock(keys: readonly PublicSigningKey[], expiredTs: number = Date.now()): string {
-  const lines = keys.map(({ keyId, publicKey }) => `  "${keyId}": { key: "${publicKey}", expired_ts: ${expiredTs} }\n`);
+export function oldSigningKeysBlock(
+  keys: readonly PublicSigningKey[],
+  expiredTs: number = Date.now(),
+): string {
+  const lines = keys.map(
+    ({ keyId, publicKey }) => `  "${keyId}": { key: "${publicKey}", expired_ts: ${expiredTs} }\n`,
+  );
   return `old_signing_keys:\n${lines.join('')}`;
 }
 

@@ -68,18 +68,58 @@ const STREAMS: readonly Stream[] = [
       ['deleted_pushers', 'stream_id'],
     ],
   },
-  { stream: 'caches', sequence: 'cache_invalidation_stream_seq', columns: [['cache_invalidation_stream_by_instance', 'stream_id']] },
-  { stream: 'e2e_cross_signing_keys', sequence: 'e2e_cross_signing_keys_sequence', columns: [['e2e_cross_signing_keys', 'stream_id']] },
-  { stream: 'presence_stream', sequence: 'presence_stream_sequence', columns: [['presence_stream', 'stream_id']] },
-  { stream: 'profile_updates', sequence: 'profile_updates_sequence', columns: [['profile_updates', 'stream_id']] },
-  { stream: 'push_rules_stream', sequence: 'push_rules_stream_sequence', columns: [['push_rules_stream', 'stream_id']] },
-  { stream: 'quarantined_media', sequence: 'quarantined_media_id_seq', columns: [['quarantined_media_changes', 'stream_id']] },
+  {
+    stream: 'caches',
+    sequence: 'cache_invalidation_stream_seq',
+    columns: [['cache_invalidation_stream_by_instance', 'stream_id']],
+  },
+  {
+    stream: 'e2e_cross_signing_keys',
+    sequence: 'e2e_cross_signing_keys_sequence',
+    columns: [['e2e_cross_signing_keys', 'stream_id']],
+  },
+  {
+    stream: 'presence_stream',
+    sequence: 'presence_stream_sequence',
+    columns: [['presence_stream', 'stream_id']],
+  },
+  {
+    stream: 'profile_updates',
+    sequence: 'profile_updates_sequence',
+    columns: [['profile_updates', 'stream_id']],
+  },
+  {
+    stream: 'push_rules_stream',
+    sequence: 'push_rules_stream_sequence',
+    columns: [['push_rules_stream', 'stream_id']],
+  },
+  {
+    stream: 'quarantined_media',
+    sequence: 'quarantined_media_id_seq',
+    columns: [['quarantined_media_changes', 'stream_id']],
+  },
   { stream: 'receipts', sequence: 'receipts_sequence', columns: [['receipts_linearized', 'stream_id']] },
   { stream: 'sticky_events', sequence: 'sticky_events_sequence', columns: [['sticky_events', 'stream_id']] },
-  { stream: 'thread_subscriptions', sequence: 'thread_subscriptions_sequence', columns: [['thread_subscriptions', 'stream_id']] },
-  { stream: 'un_partial_stated_event_stream', sequence: 'un_partial_stated_event_stream_sequence', columns: [['un_partial_stated_event_stream', 'stream_id']] },
-  { stream: 'un_partial_stated_room_stream', sequence: 'un_partial_stated_room_stream_sequence', columns: [['un_partial_stated_room_stream', 'stream_id']] },
-  { stream: undefined, sequence: 'application_services_txn_id_seq', columns: [['application_services_txns', 'txn_id']] },
+  {
+    stream: 'thread_subscriptions',
+    sequence: 'thread_subscriptions_sequence',
+    columns: [['thread_subscriptions', 'stream_id']],
+  },
+  {
+    stream: 'un_partial_stated_event_stream',
+    sequence: 'un_partial_stated_event_stream_sequence',
+    columns: [['un_partial_stated_event_stream', 'stream_id']],
+  },
+  {
+    stream: 'un_partial_stated_room_stream',
+    sequence: 'un_partial_stated_room_stream_sequence',
+    columns: [['un_partial_stated_room_stream', 'stream_id']],
+  },
+  {
+    stream: undefined,
+    sequence: 'application_services_txn_id_seq',
+    columns: [['application_services_txns', 'txn_id']],
+  },
   { stream: undefined, sequence: 'event_auth_chain_id', columns: [['event_auth_chains', 'chain_id']] },
   { stream: undefined, sequence: 'instance_map_instance_id_seq', columns: [['instance_map', 'instance_id']] },
   { stream: undefined, sequence: 'state_group_id_seq', columns: [['state_groups', 'id']] },
@@ -108,7 +148,11 @@ export async function readSequences(session: PostgresSession, schema: Schema): P
   return states;
 }
 
-async function readSequence(session: PostgresSession, schema: Schema, { stream, sequence, columns, negative = false }: Stream): Promise<SequenceState> {
+async function readSequence(
+  session: PostgresSession,
+  schema: Schema,
+  { stream, sequence, columns, negative = false }: Stream,
+): Promise<SequenceState> {
   const highest = (column: string): string => (negative ? `-min(${column})` : `max(${column})`);
   const known = columns.filter(([table, column]) => schema.get(table)?.has(column));
   const maxima = known.map(([table, column]) => `(SELECT ${highest(column)} FROM ${table})`);
@@ -118,5 +162,10 @@ async function readSequence(session: PostgresSession, schema: Schema, { stream, 
             coalesce((SELECT greatest(0, ${highest('stream_id')}) FROM stream_positions WHERE stream_name = $1), 0) AS positions`,
     [stream ?? ''],
   );
-  return { sequence, lastValue: Number(row!.last), tableMax: Number(row!.tables), positionMax: Number(row!.positions) };
+  return {
+    sequence,
+    lastValue: Number(row!.last),
+    tableMax: Number(row!.tables),
+    positionMax: Number(row!.positions),
+  };
 }

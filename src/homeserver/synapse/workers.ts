@@ -12,7 +12,10 @@ const WORKER_DIRECTORIES = ['.', 'workers', 'conf.d', 'workers.d'];
  * Worker files have no reference in homeserver.yaml: they are recognised by their `worker_app`. Files of a `conf.d` that
  * are neither workers nor given with `-c` are kept as well, with a warning, because Synapse may well be reading them.
  */
-export async function findWorkers(configuration: Configuration, absolute: (path: string) => string): Promise<FoundFiles> {
+export async function findWorkers(
+  configuration: Configuration,
+  absolute: (path: string) => string,
+): Promise<FoundFiles> {
   const files: InventoryFile[] = [];
   const warnings: string[] = [];
   const names = new Set<string>();
@@ -29,11 +32,14 @@ export async function findWorkers(configuration: Configuration, absolute: (path:
       if (typeof parsed['worker_name'] === 'string') names.add(parsed['worker_name']);
       const logConfig = parsed['worker_log_config'];
       if (typeof logConfig !== 'string') continue;
-      if (await isReadable(absolute(logConfig))) files.push({ path: absolute(logConfig), role: 'log-config', component: 'config' });
+      if (await isReadable(absolute(logConfig)))
+        files.push({ path: absolute(logConfig), role: 'log-config', component: 'config' });
       else warnings.push(`${path}: worker_log_config names ${absolute(logConfig)}, which cannot be read`);
     } else if (path.includes('/conf.d/')) {
       files.push({ path, role: 'included-config', component: 'config' });
-      warnings.push(`${path} was not named with the configuration files; if Synapse is started with it, name it too`);
+      warnings.push(
+        `${path} was not named with the configuration files; if Synapse is started with it, name it too`,
+      );
     }
   }
   const missing = workerNames(configuration).filter((name) => !names.has(name));
@@ -43,14 +49,21 @@ export async function findWorkers(configuration: Configuration, absolute: (path:
 
 async function yamlFilesAround({ files }: Configuration): Promise<string[]> {
   const given = new Set(files);
-  const directories = new Set(files.flatMap((file) => WORKER_DIRECTORIES.map((name) => join(dirname(file), name))));
+  const directories = new Set(
+    files.flatMap((file) => WORKER_DIRECTORIES.map((name) => join(dirname(file), name))),
+  );
   const lists = await Promise.all(
     [...directories].map(async (path) => {
       const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-      return entries.filter((entry) => entry.isFile() && /\.ya?ml$/.test(entry.name)).map((entry) => join(path, entry.name));
+      return entries
+        .filter((entry) => entry.isFile() && /\.ya?ml$/.test(entry.name))
+        .map((entry) => join(path, entry.name));
     }),
   );
-  return lists.flat().filter((path) => !given.has(path)).toSorted();
+  return lists
+    .flat()
+    .filter((path) => !given.has(path))
+    .toSorted();
 }
 
 function isReadable(path: string): Promise<boolean> {

@@ -6,14 +6,23 @@ import { LifeboatError } from '../../core/errors.ts';
  * wins. Errors: `homeserver-config-invalid` with file, line and column, and never a piece of the text, which may be a secret.
  */
 export function parseHomeserverYaml(text: string, file: string): unknown {
-  const document = parseDocument(text, { version: '1.1', uniqueKeys: false, prettyErrors: true, logLevel: 'silent' });
+  const document = parseDocument(text, {
+    version: '1.1',
+    uniqueKeys: false,
+    prettyErrors: true,
+    logLevel: 'silent',
+  });
   const [error] = document.errors;
   if (error !== undefined) {
     const { line, col } = error.linePos?.[0] ?? { line: 1, col: 1 };
-    throw new LifeboatError('homeserver-config-invalid', `${file}:${line}:${col} is not valid YAML (${error.code.toLowerCase().replaceAll('_', ' ')})`, {
-      hint: 'Correct the line; the homeserver itself would not start with it.',
-      context: { file, line, column: col },
-    });
+    throw new LifeboatError(
+      'homeserver-config-invalid',
+      `${file}:${line}:${col} is not valid YAML (${error.code.toLowerCase().replaceAll('_', ' ')})`,
+      {
+        hint: 'Correct the line; the homeserver itself would not start with it.',
+        context: { file, line, column: col },
+      },
+    );
   }
   return document.toJS();
 }
