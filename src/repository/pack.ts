@@ -96,10 +96,11 @@ export async function readPack(file: Uint8Array, identities: readonly string[]):
 
 /** The content of one blob, verified against its id. Errors: `repository-damaged`, naming the blob. */
 export function readBlob(plaintext: Uint8Array, entry: PackEntry, key: Uint8Array): Uint8Array {
-  if (entry.offset < 0 || entry.storedBytes < 0 || entry.offset + entry.storedBytes > plaintext.length) {
+  const end = entry.offset + entry.storedBytes;
+  if (!(entry.offset >= 0 && end >= entry.offset && end <= plaintext.length)) {
     throw damaged(`blob ${entry.id} lies outside of its pack`);
   }
-  const frame = plaintext.subarray(entry.offset, entry.offset + entry.storedBytes);
+  const frame = plaintext.subarray(entry.offset, end);
   const content = decompressBlob(frame, entry.sizeBytes, entry.id);
   if (blobIdOf(key, content) !== entry.id)
     throw damaged(`blob ${entry.id} has other content than its id says`);

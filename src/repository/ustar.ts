@@ -63,7 +63,11 @@ export function listTar(tar: Uint8Array): TarMember[] {
   let at = 0;
   while (!isEmptyBlock(bytes, at)) {
     const member = parseHeader(bytes.subarray(at, at + BLOCK), at + BLOCK);
-    at = member.offset + roundUp(member.sizeBytes);
+    const end = member.offset + member.sizeBytes;
+    at = roundUp(end);
+    if (at > bytes.length) throw damaged('tar is cut short');
+    if (bytes.subarray(end, at).some((byte) => byte !== 0))
+      throw damaged(`tar has something behind ${member.name}`);
     members.push(member);
   }
   for (let end = at; end < at + endOfTar.length || end < bytes.length; end += BLOCK) {

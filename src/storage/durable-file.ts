@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileError, systemCode } from './file-error.ts';
 
@@ -52,7 +52,6 @@ export async function ensurePrivateDirectory(path: string): Promise<void> {
     }
     // Every folder that got a new entry: the parent of the first one made, down to the parent of the last one.
     for (let folder = target; ; folder = dirname(folder)) {
-      await chmod(folder, 0o700);
       await syncFolder(dirname(folder));
       if (folder === resolve(first)) break;
     }

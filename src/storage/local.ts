@@ -26,11 +26,11 @@ export async function openLocalStore(root: string): Promise<LocalStore> {
   const store: LocalStore = {
     location: base,
     capabilities: { createOnly: 'link', objectLock: false, versioning: false },
-    put: (key, body) => putObject(base, pathOf(base, key), body, temporaryFolder),
-    get: (key, range) => getObject(pathOf(base, key), key, range),
-    stat: (key) => statObject(pathOf(base, key), key),
+    put: async (key, body) => putObject(base, pathOf(base, key), body, temporaryFolder),
+    get: async (key, range) => getObject(pathOf(base, key), key, range),
+    stat: async (key) => statObject(pathOf(base, key), key),
     list: (prefix) => listObjects(base, prefix),
-    delete: (key) => deleteObject(pathOf(base, key)),
+    delete: async (key) => deleteObject(pathOf(base, key)),
     sweepTemporary: (maxAgeMs) => sweep(temporaryFolder, maxAgeMs),
   };
   await store.sweepTemporary(SWEEP_AGE_MS);
