@@ -48,9 +48,11 @@ opened() {
   age -d -i "$identity" "$repository/$1"
 }
 
-# Blob ids on standard input -> content. Frames of zstd can be joined before they are decompressed.
+# Blob ids on standard input -> content. Frames of zstd can be joined before they are decompressed; the empty one in front
+# stands for files without any blob.
+zstd -q -c </dev/null >"$work/empty.zst"
 content() {
-  sed "s|^|$work/blobs/c/|" | tr '\n' '\0' | xargs -0 -r cat -- | zstd -d -q -c
+  sed "s|^|$work/blobs/c/|" | tr '\n' '\0' | xargs -0 cat -- "$work/empty.zst" | zstd -d -q -c
 }
 
 # file DESTINATION SHA256 : content of standard input, compared with what was backed up.

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { backUp, makeRepository, sampleSource, type Fixture, type Source } from '../repository/fixture.ts';
+
+const run = promisify(execFile);
+/** What RECOVER.md says is needed, and nothing else: no node on this PATH. */
+const TOOLS = 'bash age zstd jq tar sha256sum realpath dirname mkdir mktemp rm ls cat cut sed tr xargs sort head tail wc chmod diff'.split(' ');
+
+const hostile: Source = {
+  ...sampleSource('second'),
+  media: {
+    'local_content/plain': randomBytes(100_000),
+    'local_content/with space and "quotes"': randomBytes(10),
+    'local_content/new\nline': Buffer.from('newline'),
+    'local_content/-n': Buffer.from('looks like an option'),
+    'local_content/$(touch pwned)': Buffer.from('looks like a command'),
+    'local_content/duplicate': Buffer.from('newline'),
+    'local_content/ümläut/😀': Buffer.from('unicode'),
+    'local_content/empty': Buffer.alloc(0),
+    'local_content/large': randomBytes(9 * 1024 * 1024),
+  },
+};
+
+it('restores any snapshot with age, zstd, jq and tar alone, equal to the source', async () => {
+  await using fixture = await makeRepository();
+  const first = sampleSource('first');
+  const { entry: old } = await backUp(await fixture.open(), first);
+  const { entry: newest } = await backUp(await fixture.open(), hostile);
+  const bash = await handTools(fixture);
+
+  const { stdout: list } = await bash('list');
+  expect(list.split('\n').filter((line) => line.includes('example.com')).map((line) => line.slice(0, 32))).toEqual([old.id, newest.id]);
+
+  for (const [name, source] of [
+    ['latest', hostile],
+    [old.id.slice(0, 8), first],
+  ] as const) {
+    const wanted = join(fixture.directory, `wanted-${name}`);
+    const target = join(fixture.directory, `target-${name}`);
+    await writeWanted(wanted, source);
+    await bash(name, target);
+    await run('diff', ['-r', join(wanted, 'media'), join(target, 'media')]);
+    await run('diff', ['-r', join(wanted, 'database'), join(target, 'database')]);
+    expect(await readFile(join(target, 'keys/etc/example.signing.key'), 'utf8')).toBe(source.signingKey);
+    expect(await readFile(join(target, 'config/etc/homeserver.yaml'), 'utf8')).toBe('server_name: example.com\n');
+    expect(JSON.parse(await readFile(join(target, 'manifest.json'), 'utf8'))).toMatchObject({ homeserver: { serverName: 'example.com' } });
+    await run('find', [target, '-name', '.recover-*']).then(({ stdout }) => expect(stdout).toBe(''));
+  }
+});
+
+it('does not list a forgotten snapshot, and stops at a damaged object or a wrong identity', async () => {
+  await using fixture = await makeRepository();
+  const repository = await fixture.open();
+  const { entry: gone } = await backUp(repository, sampleSource('gone'));
+  await backUp(repository, sampleSource('kept'));
+  await repository.forget([gone.id], {});
+  const bash = await handTools(fixture);
+
+  expect((await bash('list')).stdout).not.toContain(gone.id);
+  await expect(bash(gone.id, join(fixture.directory, 'target-gone'))).rejects.toThrow('there is no snapshot');
+
+  await expect(bash('latest', fixture.directory)).rejects.toThrow('is not empty');
+
+  const pack = await newestKey(fixture, 'packs/');
+  const path = join(fixture.root, pack);
+  const bytes = await readFile(path);
+  bytes[bytes.length >> 1]! ^= 1;
+  await writeFile(path, bytes);
+  await expect(bash('latest', join(fixture.directory, 'target-damaged'))).rejects.toThrow(`object ${pack} is damaged`);
+
+  await writeFile(join(fixture.directory, 'identity.txt'), `AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ\n`);
+  await expect(bash('latest', join(fixture.directory, 'target-wrong'))).rejects.toThrow('age');
+});
+
+async function handTools(fixture: Fixture): Promise<(...args: string[]) => Promise<{ stdout: string }>> {
+  const bin = join(fixture.directory, 'bin');
+  await mkdir(bin, { recursive: true });
+  for (const tool of TOOLS) await symlink((await run('which', [tool])).stdout.trim(), join(bin, tool));
+  const identity = join(fixture.directory, 'identity.txt');
+  await writeFile(identity, `# recovery\n${fixture.identity.reveal()}\n`, { mode: 0o600 });
+  return (...args) => run(join(bin, 'bash'), [join(fixture.root, 'recover.sh'), identity, ...args], { env: { PATH: bin }, cwd: fixture.directory });
+}
+
+async function writeWanted(directory: string, source: Source): Promise<void> {
+  await mkdir(join(directory, 'database'), { recursive: true });
+  await writeFile(join(directory, 'database/all.dump'), source.dump);
+  for (const [path, body] of Object.entries(source.media)) {
+    await mkdir(dirname(join(directory, 'media', path)), { recursive: true });
+    await writeFile(join(directory, 'media', path), body);
+  }
+}
+
+async function newestKey(fixture: Fixture, prefix: string): Promise<string> {
+  const objects = await Array.fromAsync(fixture.store.list(prefix));
+  return objects.toSorted((a, b) => b.modified.getTime() - a.modified.getTime())[0]!.key;
+}
