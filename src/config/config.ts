@@ -1,0 +1,42 @@
+import type { Secret } from '../core/secret.ts';
+
+/** lifeboat.yaml as the program uses it: absolute paths, milliseconds, secrets read. */
+export interface Config {
+  readonly file: string;
+  readonly homeserver: { readonly kind: 'synapse'; readonly config: readonly string[]; readonly program: string | undefined };
+  readonly database: DatabaseOverrides;
+  readonly media: { readonly path: string | undefined; readonly classes: readonly string[] };
+  readonly repository: {
+    readonly path: string;
+    readonly hostKeyFile: string;
+    readonly adminKeyFile: string | undefined;
+    readonly identityFile: string | undefined;
+    readonly stateDirectory: string;
+  };
+  readonly retention: {
+    readonly keepLast: number;
+    readonly keepDaily: number;
+    readonly keepWeekly: number;
+    readonly keepMonthly: number;
+    readonly keepYearly: number;
+    readonly floor: number;
+  };
+  readonly drill: {
+    readonly peer: boolean;
+    readonly timeoutMs: number;
+    readonly workDirectory: string;
+    readonly postgresDirectory: string | undefined;
+  };
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+export interface DatabaseOverrides {
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly user: string | undefined;
+  readonly password: Secret | undefined;
+  readonly database: string | undefined;
+  readonly sslMode: 'disable' | 'require' | 'verify-ca' | 'verify-full' | undefined;
+  readonly sslRootCert: string | undefined;
+  readonly clientDirectory: string | undefined;
+}

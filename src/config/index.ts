@@ -1,0 +1,9 @@
+/**
+ * lifeboat.yaml: strict, with file, line and column in every complaint, secrets by reference, and `${ENV}` in any value.
+ * This room also owns the YAML parser for everybody else, and zod (`zod.ts`).
+ */
+export type { Config } from './config.ts';
+export { findConfig, loadConfig } from './load.ts';
+export { nearest } from './nearest.ts';
+export { renderConfig, type NewConfig } from './render.ts';
+export { configJsonSchema, configSchema } from './schema.ts';

@@ -1,0 +1,145 @@
+import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { z } from './zod.ts';
+import { LifeboatError, messageOf } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
+import type { Config } from './config.ts';
+import { parseConfigDocument, type YamlDocument } from './document.ts';
+import { configSchema, type ConfigFile } from './schema.ts';
+import { nearest } from './nearest.ts';
+
+const LOOKED_FOR = ['lifeboat.yaml', '/etc/lifeboat/lifeboat.yaml'];
+
+/** Flag, then LIFEBOAT_CONFIG, then the usual places. Errors: `config-missing`. */
+export function findConfig(flag: string | undefined, env: NodeJS.ProcessEnv): string {
+  const given = flag ?? env['LIFEBOAT_CONFIG'];
+  if (given !== undefined) return resolve(given);
+  const found = LOOKED_FOR.map((path) => resolve(path)).find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new LifeboatError('config-missing', `there is no configuration: looked for ${LOOKED_FOR.join(' and ')}`, {
+    hint: ['Make one: lifeboat init --homeserver-config /etc/matrix-synapse/homeserver.yaml --repository DIRECTORY', 'Or name yours with --config FILE.'],
+  });
+}
+
+/**
+ * Reads and checks everything before anything runs; all problems at once, each with file:line:column and what to do.
+ * LIFEBOAT_REPOSITORY and LIFEBOAT_IDENTITY_FILE win over the file. Errors: `config-*`, `secret-unreadable`.
+ */
+export async function loadConfig(file: string, env: NodeJS.ProcessEnv): Promise<Config> {
+  const document = parseConfigDocument(await readConfigFile(file), file, env);
+  const parsed = configSchema.safeParse(document.value);
+  if (!parsed.success) {
+    throw new LifeboatError('config-invalid', parsed.error.issues.flatMap((issue) => describeIssue(issue, document)).join('\n'), {
+      hint: 'See docs/reference/configuration.md, and run `lifeboat config validate` after the correction.',
+      context: { file },
+    });
+  }
+  return toConfig(parsed.data, dirname(file), document, env);
+}
+
+async function readConfigFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new LifeboatError('config-missing', `cannot read the configuration ${file}: ${messageOf(error)}`, {
+      hint: 'Make one with `lifeboat init`, or name yours with --config FILE.',
+      cause: error,
+    });
+  }
+}
+
+function describeIssue(issue: z.core.$ZodIssue, document: YamlDocument): string[] {
+  const name = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => `${document.whereKey(issue.path, key)}: unknown key ${key}${suggestion(issue.path, key)}`);
+  }
+  const text = issue.message.replace(/^[A-Z]/, (letter) => letter.toLowerCase());
+  return [`${document.where(issue.path)}: ${name === '' ? 'the file' : name}: ${text}`];
+}
+
+function suggestion(path: readonly PropertyKey[], key: string): string {
+  let schema: z.core.$ZodType = configSchema;
+  for (const part of path) {
+    const { def } = unwrap(schema)._zod as { def: { shape?: Record<string, z.core.$ZodType> } };
+    const inner = def.shape?.[String(part)];
+    if (inner === undefined) return '';
+    schema = inner;
+  }
+  const { def } = unwrap(schema)._zod as { def: { shape?: Record<string, unknown> } };
+  const close = nearest(key, Object.keys(def.shape ?? {}));
+  return close === undefined ? '' : `, did you mean ${close}?`;
+}
+
+/** Defaults and optionals wrap the object that has the keys. */
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+  const { innerType } = schema._zod.def as { innerType?: z.core.$ZodType };
+  return innerType === undefined ? schema : unwrap(innerType);
+}
+
+async function toConfig(file: ConfigFile, base: string, document: YamlDocument, env: NodeJS.ProcessEnv): Promise<Config> {
+  const at = (path: string) => resolve(base, path);
+  const maybe = (path: string | undefined) => (path === undefined ? undefined : at(path));
+  const { homeserver, database, media, repository, retention, drill } = file;
+  return {
+    file: document.file,
+    homeserver: { kind: homeserver.kind, config: homeserver.config.map(at), program: maybe(homeserver.program) },
+    database: {
+      host: database.host,
+      port: database.port,
+      user: database.user,
+      password: await readSecret(database.password, at, document, env),
+      database: database.database,
+      sslMode: database.sslmode,
+      sslRootCert: maybe(database.sslrootcert),
+      clientDirectory: maybe(database.client_directory),
+    },
+    media: { path: maybe(media.path), classes: media.classes },
+    repository: {
+      path: env['LIFEBOAT_REPOSITORY'] ?? at(repository.path),
+      hostKeyFile: at(repository.host_key_file),
+      adminKeyFile: maybe(repository.admin_key_file),
+      identityFile: env['LIFEBOAT_IDENTITY_FILE'] ?? maybe(repository.identity_file),
+      stateDirectory: at(repository.state_directory),
+    },
+    retention: {
+      keepLast: retention.keep_last ?? 0,
+      keepDaily: retention.keep_daily,
+      keepWeekly: retention.keep_weekly,
+      keepMonthly: retention.keep_monthly,
+      keepYearly: retention.keep_yearly ?? 0,
+      floor: retention.floor,
+    },
+    drill: {
+      peer: drill.peer,
+      timeoutMs: drill.timeout,
+      workDirectory: at(drill.work_directory),
+      postgresDirectory: maybe(drill.postgres_directory),
+    },
+    logLevel: file.log.level,
+  };
+}
+
+async function readSecret(
+  given: ConfigFile['database']['password'],
+  at: (path: string) => string,
+  document: YamlDocument,
+  env: NodeJS.ProcessEnv,
+): Promise<Secret | undefined> {
+  if (given === undefined) return undefined;
+  if (typeof given === 'string') return new Secret(given);
+  const where = document.where(['database', 'password']);
+  if ('env' in given) {
+    const value = env[given.env];
+    if (value !== undefined) return new Secret(value);
+    throw new LifeboatError('config-env-unset', `${where}: the environment variable ${given.env} is not set`, { hint: `Set ${given.env}.` });
+  }
+  try {
+    return new Secret((await readFile(at(given.file), 'utf8')).replace(/\r?\n$/, ''));
+  } catch (error) {
+    throw new LifeboatError('secret-unreadable', `${where}: cannot read ${at(given.file)}: ${messageOf(error)}`, {
+      hint: 'Make the file readable for the user that runs lifeboat, and for nobody else.',
+      cause: error,
+    });
+  }
+}

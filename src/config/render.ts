@@ -1,0 +1,29 @@
+import { stringify } from 'yaml';
+
+export interface NewConfig {
+  readonly homeserverConfig: readonly string[];
+  readonly program: string | undefined;
+  readonly repository: string;
+  readonly hostKeyFile: string;
+  readonly adminKeyFile: string | undefined;
+  readonly stateDirectory: string;
+}
+
+/** A lifeboat.yaml for a person to read and change. */
+export function renderConfig(values: NewConfig): string {
+  const homeserver = { kind: 'synapse', config: values.homeserverConfig, ...(values.program === undefined ? {} : { program: values.program }) };
+  const admin = values.adminKeyFile === undefined ? {} : { admin_key_file: values.adminKeyFile };
+  const repository = { path: values.repository, host_key_file: values.hostKeyFile, ...admin, state_directory: values.stateDirectory };
+  return `# Lifeboat's configuration; every key is explained in docs/reference/configuration.md.
+# Check it with \`lifeboat config validate\`.
+${stringify({ version: 1, homeserver })}
+# Database and media are read as the homeserver's own configuration says. To override, for example:
+# database:
+#   user: backup
+#   password: {file: /etc/lifeboat/database-password}
+
+${stringify({ repository })}# The recovery identity is not on this host. Where drills run, name it:
+#   identity_file: /path/to/identity
+
+${stringify({ retention: { keep_daily: 7, keep_weekly: 4, keep_monthly: 12, floor: 3 } })}`;
+}

@@ -1,0 +1,90 @@
+import { z } from './zod.ts';
+import { parseDuration } from '../core/units.ts';
+
+/**
+ * lifeboat.yaml, strictly: an unknown key is an error, because a misspelt retention rule would lose backups.
+ * Every key has a description; docs/reference/configuration.md repeats them, and a test holds both equal.
+ */
+const path = z.string().min(1);
+const count = z.int().min(0);
+const duration = z
+  .string()
+  .refine((text) => parseDuration(text) !== undefined, 'must be a duration such as 90s, 15m or 2h')
+  .transform((text) => parseDuration(text) ?? 0);
+
+/** A secret: in a file, in an environment variable, or (interpolated) in place. */
+const secret = z.union([z.string(), z.strictObject({ file: path }), z.strictObject({ env: z.string().min(1) })]);
+
+export const configSchema = z.strictObject({
+  version: z.literal(1).describe('Version of this file.'),
+  homeserver: z
+    .strictObject({
+      kind: z.literal('synapse').describe('Kind of homeserver.'),
+      config: z.array(path).min(1).describe('Its configuration files, in the order of its -c flags.'),
+      program: path.optional().describe('Python interpreter of the installation, where it is not found by itself.'),
+    })
+    .describe('The homeserver to back up.'),
+  database: z
+    .strictObject({
+      host: z.string().optional().describe('Host name, address, or directory of a Unix socket. Default: as the homeserver has it; so for the next four.'),
+      port: z.int().min(1).max(65535).optional().describe('TCP port.'),
+      user: z.string().optional().describe('A role that can read everything (pg_read_all_data) is enough.'),
+      password: secret.optional().describe('Password: text with ${ENV}, {file: path} or {env: NAME}.'),
+      database: z.string().optional().describe('Name of the database.'),
+      sslmode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).optional().describe('As in libpq.'),
+      sslrootcert: path.optional().describe('Certificate authority of the database server.'),
+      client_directory: path.optional().describe('Directory of pg_dump, pg_restore and psql, where the newest found is not wanted.'),
+    })
+    .prefault({})
+    .describe('How to reach the database, where it differs from the homeserver configuration.'),
+  media: z
+    .strictObject({
+      path: path.optional().describe('Media store, where it differs from media_store_path.'),
+      classes: z
+        .array(z.enum(['local_content', 'local_thumbnails', 'remote_content', 'remote_thumbnail', 'url_cache']))
+        .default(['local_content', 'local_thumbnails'])
+        .describe('What to back up; remote media and URL previews can be fetched again.'),
+    })
+    .prefault({})
+    .describe('Media.'),
+  repository: z
+    .strictObject({
+      path: path.describe('Directory of the repository.'),
+      host_key_file: path.describe('Key of this host: adds snapshots, cannot read or delete them.'),
+      admin_key_file: path.optional().describe('Key that may forget and prune; kept elsewhere in hardened mode.'),
+      identity_file: path.optional().describe('Recovery identity that opens snapshots; only where drills and restores run.'),
+      state_directory: path.describe('Where this host remembers the newest record it saw, to notice a rolled-back repository.'),
+    })
+    .describe('Where snapshots are kept.'),
+  retention: z
+    .strictObject({
+      keep_last: count.optional().describe('Newest snapshots.'),
+      keep_daily: count.default(7).describe('One a day, for so many days that have one.'),
+      keep_weekly: count.default(4).describe('One an ISO week.'),
+      keep_monthly: count.default(12).describe('One a month.'),
+      keep_yearly: count.optional().describe('One a year.'),
+      floor: count.default(3).describe('Never fewer than these newest, whatever the rules say.'),
+    })
+    .prefault({})
+    .describe('What `lifeboat prune` keeps. Pins and the newest proven snapshot always stay.'),
+  drill: z
+    .strictObject({
+      peer: z.boolean().default(false).describe('Start a second real homeserver in the sealed environment and federate with it.'),
+      timeout: duration.prefault('30m').describe('Longest time for the whole drill.'),
+      work_directory: path.default('/var/tmp').describe('Where the drill makes its throw-away directory.'),
+      postgres_directory: path.optional().describe('Directory of initdb and postgres, where the newest found is not wanted.'),
+    })
+    .prefault({})
+    .describe('How drills are run.'),
+  log: z
+    .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level that is logged.') })
+    .prefault({})
+    .describe('Logging.'),
+});
+
+export type ConfigFile = z.output<typeof configSchema>;
+
+/** For editors: JSON Schema of lifeboat.yaml. */
+export function configJsonSchema(): unknown {
+  return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
+}
