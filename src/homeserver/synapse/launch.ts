@@ -51,9 +51,10 @@ export interface ConfigCheck {
 export function readConfigCheck({ exitCode, stdout, stderr }: Ended): ConfigCheck {
   const serverName = /^server\.server_name: (\S+)$/m.exec(stdout)?.[1];
   if (exitCode === 0 && serverName !== undefined) return { ok: true, serverName, problem: undefined };
-  // Warnings come first; the reason is the last thing said.
-  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
-  return { ok: false, serverName, problem: lines.at(-1)?.trim() ?? `exit status ${exitCode}` };
+  const lines = stderr.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trim()]));
+  // A missing Python package is said before a traceback; otherwise the reason is the last thing said, after the warnings.
+  const reason = lines.find((line) => line.endsWith('it is not installed')) ?? lines.at(-1);
+  return { ok: false, serverName, problem: reason ?? `exit status ${exitCode}` };
 }
 
 /** When a started Synapse is ready: GET over plain HTTP on the client port. */

@@ -35,6 +35,7 @@ const SECRET_SETTINGS: readonly (readonly [inline: string, file?: string])[] = [
   ['manhole_settings.password'],
   ['sentry.dsn'],
   ['database.args.password'],
+  ['database.args.dsn'],
 ];
 
 /** Credentials inside lists of maps: list, and the settings inside. */
