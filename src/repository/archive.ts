@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
 import { extractArchive, requireSafePath, unsafe } from './archive-extract.ts';
 import type { ArchivedFile } from './manifest.ts';
 import type { ArchiveInput } from './port.ts';
@@ -12,10 +13,7 @@ export { extractArchive };
 
 /** The path inside the archive of a file of the source machine: relative, unique for each absolute path. */
 export function archivePath(source: string): string {
-  const path = source
-    .split('/')
-    .filter((part) => part !== '' && part !== '.')
-    .join('/');
+  const path = resolve(source).slice(1);
   if (fitsUstar(path)) return path;
   // Too long for a tar header: the hash keeps it unique, the manifest keeps the real place.
   const name = Buffer.from(path.slice(path.lastIndexOf('/') + 1))

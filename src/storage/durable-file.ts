@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { link, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileError, systemCode } from './file-error.ts';
 
@@ -39,35 +39,45 @@ export async function writeDurably(
 }
 
 /**
- * Makes a folder and its missing parents, 0700, durably; tightens nothing that existed before.
- * Errors: `disk-full`, `file-unwritable`.
+ * Makes a folder and its missing parents, 0700, durably; changes nothing that was there. One level at a time, because a
+ * recursive mkdir of Node calls a full disk `ENOENT`. Errors: `disk-full`, `file-unwritable`.
  */
 export async function ensurePrivateDirectory(path: string): Promise<void> {
-  const target = resolve(path);
+  const folder = resolve(path);
   try {
-    const first = await mkdir(target, { recursive: true, mode: 0o700 });
-    if (first === undefined) {
-      if (!(await lstat(target)).isDirectory()) await mkdir(target);
-      return;
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' && dirname(folder) !== folder) {
+      await ensurePrivateDirectory(dirname(folder));
+      return ensurePrivateDirectory(folder);
     }
-    // Every folder that got a new entry: the parent of the first one made, down to the parent of the last one.
-    for (let folder = target; ; folder = dirname(folder)) {
-      await syncFolder(dirname(folder));
-      if (folder === resolve(first)) break;
+    // On a read-only file system mkdir says EROFS or EEXIST, as it likes.
+    if (await isFolder(folder)) return;
+    throw fileError(error, folder, 'file-unwritable');
+  }
+  await syncFolder(dirname(folder));
+}
+
+/** Makes the names in a folder durable. Errors: `file-unwritable`. */
+export async function syncFolder(path: string): Promise<void> {
+  try {
+    const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
     }
   } catch (error) {
-    throw fileError(error, target, 'file-unwritable');
+    throw fileError(error, path, 'file-unwritable');
   }
 }
 
-/** Makes the names in a folder durable. */
-export async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
 }
 
 async function linkNew(temporary: string, path: string): Promise<'created' | 'exists'> {

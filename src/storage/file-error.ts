@@ -9,6 +9,8 @@ const PLAIN_WORDS: Readonly<Record<string, string>> = {
   EPERM: 'operation not permitted',
   EIO: 'input/output error of the disk',
   EMFILE: 'too many open files',
+  EEXIST: 'something else is there',
+  EISDIR: 'it is a folder',
   ENOENT: 'no such file or folder',
   ELOOP: 'it is a symbolic link',
   ENOTDIR: 'part of the path is not a folder',
