@@ -6,9 +6,12 @@ import type { RoomVersion } from './room-versions.ts';
  * when the content is taken away; the rest is covered by the content hash, which is part of this form.
  */
 export function redact(event: JsonObject, version: RoomVersion): JsonObject {
+  const type = asText(event['type']) ?? '';
   const kept: Record<string, unknown> = {};
   for (const key of version.redaction.topLevelKeys) if (Object.hasOwn(event, key)) kept[key] = event[key];
-  kept['content'] = redactContent(asText(event['type']) ?? '', asObject(event['content']) ?? {}, version);
+  // Where the room id is the hash of this very event, it cannot be part of it; the client API adds it all the same.
+  if (version.roomIdIsCreateHash && type === 'm.room.create') delete kept['room_id'];
+  kept['content'] = redactContent(type, asObject(event['content']) ?? {}, version);
   return kept;
 }
 
