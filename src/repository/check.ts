@@ -105,7 +105,7 @@ async function collectNeeds({ store, config }: CheckContext, state: LogState, re
   const needs: Needs = new Map();
   const need = (key: string, snapshot: string, sizeBytes?: number): void => {
     const before = needs.get(key);
-    needs.set(key, { snapshots: [...(before?.snapshots ?? []), snapshot], sizeBytes: before?.sizeBytes ?? sizeBytes });
+    needs.set(key, { snapshots: [...new Set([...(before?.snapshots ?? []), snapshot])], sizeBytes: before?.sizeBytes ?? sizeBytes });
   };
   for (const { id } of state.snapshots) need(config.key_object, id);
   for (const record of state.records.values()) {

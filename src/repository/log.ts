@@ -30,6 +30,8 @@ export interface CommitLog {
    * Errors: `repository-version` (a record of a type this version does not know), and those of `refresh`.
    */
   append(draft: RecordDraft, signer: Signer, guard?: () => void): Promise<LogEntry>;
+  /** Asked before work is done that could not be committed. Errors: `repository-version`. */
+  requireWritable(): void;
   /** Remembers the head on this machine. Errors: `disk-full`, `file-unwritable`. */
   saveHead(): Promise<void>;
 }
@@ -99,6 +101,7 @@ export function openLog(options: LogOptions): CommitLog {
 
   return {
     entries,
+    requireWritable: () => refuseUnknownTypes(entries),
     refresh: () => oneAtATime(refresh),
     saveHead: () => oneAtATime(saveHead),
     append: (draft, signer, guard) => oneAtATime(() => append(draft, signer, guard)),

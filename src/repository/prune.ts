@@ -33,6 +33,7 @@ export async function prune(context: PruneContext, options: PruneOptions): Promi
     const dead = await deadObjects(context, options.graceMs);
     return { ...result, markedObjects: dead.length, freedBytes: sumBytes(dead) };
   }
+  log.requireWritable();
   const signer = await context.adminSigner();
   for (const [mark, objects] of stateOf(log.entries).openMarks) {
     result.deletedObjects += await finishMark(context, signer, mark, objects);

@@ -82,6 +82,7 @@ export async function openRepository(store: ObjectStore, options: OpenRepository
     async startBackup() {
       const key = await hostKey();
       await log.refresh();
+      log.requireWritable();
       await log.saveHead();
       const marked = new Set([...stateOf(log.entries).openMarks.values()].flat());
       const known = await loadKnownBlobs(store, [key.indexIdentity], marked);
