@@ -193,6 +193,17 @@ describe('scanning a pack', () => {
     );
   });
 
+  it('refuses a link that has the name of a blob', () => {
+    const tar = Buffer.from(tarOf([[name, frame]]));
+    // The type flag, and with it the lowest digit of the checksum: `0` becomes `2`, a symbolic link.
+    tar[156] = tar[156]! + 2;
+    const sum = Number.parseInt(tar.toString('latin1', 148, 154), 8) + 2;
+    tar.write(sum.toString(8).padStart(6, '0'), 148, 'latin1');
+    expect(() => scanPack(tar)).toThrow(
+      expect.objectContaining({ message: expect.stringContaining('no blob') }),
+    );
+  });
+
   it('refuses members that are no zstd frame or do not state their size', () => {
     const streamed = Buffer.from(frame);
     // Frame header descriptor without content size and with a window descriptor.
