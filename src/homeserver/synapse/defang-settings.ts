@@ -91,6 +91,8 @@ export const WHEN_PRESENT: readonly Neutral[] = [
   neutral('hs_disabled', false, 'the checks need a server that answers'),
   neutral('disable_registration', true, 'nobody but the drill registers'),
   neutral('enable_registration_captcha', false, 'nobody but the drill registers'),
+  // With mail switched off, Synapse would not start.
+  neutral('registrations_require_3pid', [], 'nobody but the drill registers'),
   // files that are not part of a drill
   neutral('databases', null, 'the restored database is one'),
   neutral('database_path', null, 'the restored database is PostgreSQL'),

@@ -1,4 +1,4 @@
-import { parseDocument } from 'yaml';
+import { parseDocument, type ScalarTag, type Tags } from 'yaml';
 import { LifeboatError } from '../../core/errors.ts';
 
 /**
@@ -11,6 +11,7 @@ export function parseHomeserverYaml(text: string, file: string): unknown {
     uniqueKeys: false,
     prettyErrors: true,
     logLevel: 'silent',
+    customTags: withPyYamlBooleans,
   });
   const [error] = document.errors;
   if (error !== undefined) {
@@ -25,4 +26,16 @@ export function parseHomeserverYaml(text: string, file: string): unknown {
     );
   }
   return document.toJS();
+}
+
+/** YAML 1.1 takes a bare `y` or `n` for a boolean as well; PyYAML does not. */
+function withPyYamlBooleans(tags: Tags): Tags {
+  return tags.map((tag) => {
+    if (typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:bool') return tag;
+    const { test } = tag as ScalarTag;
+    return {
+      ...(tag as ScalarTag),
+      test: new RegExp(`^(?![YyNn]$)${test?.source.replace(/^\^/, '') ?? ''}`),
+    };
+  });
 }
