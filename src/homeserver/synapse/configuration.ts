@@ -1,7 +1,7 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
-import { parseHomeserverYaml } from './yaml.ts';
+import { parseYaml } from '../../config/yaml.ts';
 
 export type YamlMap = Readonly<Record<string, unknown>>;
 
@@ -35,7 +35,7 @@ export async function readConfiguration(configFiles: readonly string[]): Promise
   const origins = new Map<string, { readonly file: string; readonly line: number }>();
   for (const file of files) {
     const text = await readText(file);
-    const parsed = parseHomeserverYaml(text, file);
+    const parsed = parseYaml(text, file);
     // Synapse ignores files that hold no map (an empty one, say) and so do we.
     if (!isMap(parsed)) continue;
     for (const [key, value] of Object.entries(parsed)) {

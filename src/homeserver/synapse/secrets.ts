@@ -10,7 +10,7 @@ import {
   type Configuration,
   type YamlMap,
 } from './configuration.ts';
-import { parseHomeserverYaml } from './yaml.ts';
+import { parseYaml } from '../../config/yaml.ts';
 
 /**
  * Secrets that live only in the configuration: lose the pepper and no password works any more, lose the macaroon key and
@@ -79,7 +79,7 @@ export async function findSecrets(
 
 /** Registration files are named by their `id`, as bridges are. */
 async function appserviceTokens(file: string): Promise<SecretEntry[]> {
-  const registration = parseHomeserverYaml(await readFile(file, 'utf8'), file);
+  const registration = parseYaml(await readFile(file, 'utf8'), file);
   if (!isMap(registration)) return [];
   const id = typeof registration['id'] === 'string' ? registration['id'] : file;
   return secretsIn(registration, ['as_token', 'hs_token'], `appservice ${id}`, file, ' ');

@@ -5,7 +5,7 @@ import { LifeboatError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
 import type { PublicSigningKey } from '../../repository/manifest.ts';
 import type { SigningKeyEntry } from '../port.ts';
-import { parseHomeserverYaml } from './yaml.ts';
+import { parseYaml } from '../../config/yaml.ts';
 
 const SEED_BYTES = 32;
 /** One key a line: algorithm, version, 32-byte seed as base64 without padding (signedjson.key.read_signing_keys). */
@@ -35,7 +35,7 @@ export async function readSigningKeys(path: string, role: string): Promise<Signi
     throw new LifeboatError('file-unreadable', `cannot read ${path}`, { cause: error });
   });
   if (role === 'signing-key') return parseSigningKeys(text, path);
-  const inline = (parseHomeserverYaml(text, path) as Record<string, unknown> | null)?.['signing_key'];
+  const inline = (parseYaml(text, path) as Record<string, unknown> | null)?.['signing_key'];
   return typeof inline === 'string' ? parseSigningKeys(inline, path) : [];
 }
 

@@ -2,7 +2,7 @@ import { access, constants, readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { InventoryFile } from '../port.ts';
 import { isMap, valueAt, type Configuration } from './configuration.ts';
-import { parseHomeserverYaml } from './yaml.ts';
+import { parseYaml } from '../../config/yaml.ts';
 import type { FoundFiles } from './referenced-files.ts';
 
 /** Where worker files lie by custom: beside homeserver.yaml, or in one of these below it. */
@@ -76,7 +76,7 @@ function isReadable(path: string): Promise<boolean> {
 /** A neighbour that is no YAML is no worker file. */
 function parseLeniently(text: string, path: string): unknown {
   try {
-    return parseHomeserverYaml(text, path);
+    return parseYaml(text, path);
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/core/secret.ts';
 import { defang } from '../../../src/homeserver/synapse/defang.ts';
 import { ALWAYS, WHEN_PRESENT } from '../../../src/homeserver/synapse/defang-settings.ts';
-import { parseHomeserverYaml } from '../../../src/homeserver/synapse/yaml.ts';
+import { parseYaml } from '../../../src/config/yaml.ts';
 
 const DRILL = {
   directory: '/drill',
@@ -55,8 +55,8 @@ describe('the overlay of a drill', () => {
 
   it('is YAML that says the same as the object', () => {
     const { overlay, yaml, logConfig } = defang({ merged: { redis: { enabled: true } } }, DRILL);
-    expect(parseHomeserverYaml(yaml, 'overlay')).toEqual(overlay);
-    expect(parseHomeserverYaml(logConfig.yaml, 'log')).toMatchObject({ version: 1 });
+    expect(parseYaml(yaml, 'overlay')).toEqual(overlay);
+    expect(parseYaml(logConfig.yaml, 'log')).toMatchObject({ version: 1 });
     expect(overlay).toMatchObject({ log_config: logConfig.path });
   });
 
