@@ -1,4 +1,4 @@
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { PostgresTarget } from '../database/port.ts';
 
 /**
@@ -8,6 +8,8 @@ import type { PostgresTarget } from '../database/port.ts';
  */
 export interface Environment {
   readonly kind: 'process' | 'container' | 'host';
+  /** For the report: who the restored server runs as. */
+  readonly user: string;
   /** Working directory at the same absolute path inside and outside; owned by the unprivileged user of the environment. */
   readonly directory: string;
   /** Creates namespaces and the unprivileged user's view. Errors: `drill-impossible`, `not-sealed`. */
@@ -18,7 +20,7 @@ export interface Environment {
   handOver(path: string): Promise<void>;
   /** A throw-away cluster (fsync off), reachable by Unix socket from outside as well. */
   postgres(): Promise<PostgresTarget>;
-  /** Runs to its end; stdin optional. */
+  /** Runs to its end. */
   exec(command: EnvironmentCommand): Promise<ExecResult>;
   /** Starts a service that goes on; its output goes to `<directory>/logs/<name>.log`. */
   run(name: string, command: EnvironmentCommand): Promise<RunningService>;
@@ -28,6 +30,8 @@ export interface Environment {
   listen(port: number, onConnection: (socket: Duplex) => void): Promise<void>;
   /** Packets that left the namespace by any interface other than loopback (must be 0). */
   outsidePackets(): Promise<number>;
+  /** Host names that something inside asked for and that do not exist there: attempts to reach the outside world. */
+  strayLookups(): Promise<readonly string[]>;
   destroy(): Promise<void>;
 }
 
@@ -35,7 +39,6 @@ export interface EnvironmentCommand {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  readonly stdin?: Readable;
   readonly timeoutMs?: number;
 }
 

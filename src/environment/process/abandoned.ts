@@ -1,0 +1,53 @@
+import { lstat, mkdtemp, readdir, readFile, rm, writeFile, chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const PREFIX = 'lifeboat-drill-';
+const OWNER_FILE = 'owner.json';
+
+/**
+ * A directory of its own for each drill, which says whose it is: when lifeboat is killed, everything that ran in it is
+ * gone at once, but the files stay, and the next drill removes them.
+ */
+export async function makeDrillDirectory(base: string): Promise<string> {
+  const directory = await mkdtemp(join(base, PREFIX));
+  // Others may pass through, to what belongs to the drill's user, and may not look.
+  await chmod(directory, 0o711);
+  const owner = { pid: process.pid, startedAt: await startTimeOf(process.pid) };
+  await writeFile(join(directory, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 });
+  return directory;
+}
+
+/** Removes what drills that no longer run have left below `base`. Returns what was removed. */
+export async function sweepAbandoned(base: string): Promise<string[]> {
+  const removed: string[] = [];
+  for (const name of await readdir(base).catch((): string[] => [])) {
+    const directory = join(base, name);
+    if (!name.startsWith(PREFIX) || !(await isOurs(directory)) || (await isInUse(directory))) continue;
+    await rm(directory, { recursive: true, force: true });
+    removed.push(directory);
+  }
+  return removed;
+}
+
+/** A directory of this name that somebody else made, or a link, is not ours to remove. */
+async function isOurs(directory: string): Promise<boolean> {
+  const found = await lstat(directory).catch(() => undefined);
+  return found !== undefined && found.isDirectory() && found.uid === process.getuid?.();
+}
+
+async function isInUse(directory: string): Promise<boolean> {
+  try {
+    const owner = JSON.parse(await readFile(join(directory, OWNER_FILE), 'utf8')) as { pid: number; startedAt: string };
+    return (await startTimeOf(owner.pid)) === owner.startedAt;
+  } catch {
+    // No owner file: made this moment, or half removed. An hour decides.
+    const found = await lstat(directory).catch(() => undefined);
+    return found !== undefined && Date.now() - found.mtimeMs < 3_600_000;
+  }
+}
+
+/** Start time in clock ticks, 22nd field of /proc/PID/stat (proc(5)): a process id alone may have been given anew. */
+async function startTimeOf(pid: number): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}

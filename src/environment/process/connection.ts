@@ -1,0 +1,32 @@
+import { connect, type Socket } from 'node:net';
+import { LifeboatError } from '../../core/errors.ts';
+
+/** Answers are `OK` or `NO <reason>`, and a line feed. */
+const LONGEST_ANSWER = 200;
+
+/** Through the gate to 127.0.0.1:port inside. Errors: `start-failed` when nothing listens there. */
+export function openConnection(gate: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path: gate, allowHalfOpen: true });
+    let head = Buffer.alloc(0);
+    const fail = (reason: string) => {
+      socket.destroy();
+      reject(new LifeboatError('start-failed', `nothing answers on port ${port} inside: ${reason}`));
+    };
+    const onError = (error: Error) => fail(error.message);
+    const onClose = () => fail('the connection was closed');
+    const onData = (chunk: Buffer) => {
+      head = Buffer.concat([head, chunk]);
+      const end = head.indexOf(10);
+      if (end < 0 && head.length < LONGEST_ANSWER) return;
+      const answer = head.subarray(0, Math.max(end, 0)).toString();
+      if (answer !== 'OK') return fail(answer.replace(/^NO /, ''));
+      socket.off('data', onData).off('error', onError).off('close', onClose).pause();
+      const rest = head.subarray(end + 1);
+      if (rest.length > 0) socket.unshift(rest);
+      resolve(socket);
+    };
+    socket.on('error', onError).on('close', onClose).on('data', onData);
+    socket.once('connect', () => socket.write(`CONNECT ${port}\n`));
+  });
+}
