@@ -50,12 +50,12 @@ interface MatchedFile {
 }
 
 function matchMembers(tar: Uint8Array, declared: readonly ArchivedFile[]): MatchedFile[] {
+  // Only paths that are declared, and so checked, are ever accepted.
   const awaited = declaredByPath(declared);
   const seen = new Set<string>();
   const matched: MatchedFile[] = [];
   for (const member of listTar(tar)) {
     const shown = JSON.stringify(member.name);
-    requireSafePath(member.name);
     if (!isRegular(member)) throw unsafe(`archive has a member that is no regular file: ${shown}`);
     if (seen.has(member.name)) throw unsafe(`archive has ${shown} twice`);
     seen.add(member.name);
