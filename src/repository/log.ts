@@ -13,7 +13,7 @@ import {
   type RecordPlace,
   type Signer,
 } from './record.ts';
-import { readSavedHead, writeSavedHead } from './saved-head.ts';
+import { readSavedHead, writeSavedHead, type SavedHead } from './saved-head.ts';
 
 /** The commit log: what it says is what the repository holds. Order is the sequence number, never time. */
 export interface CommitLog {
@@ -68,8 +68,10 @@ export function openLog(options: LogOptions): CommitLog {
   };
 
   const refresh = async (): Promise<void> => {
+    // Read before the log: what another process commits and remembers meanwhile must not look like a record that is gone.
+    const saved = await readSavedHead(options.savedHeadPath);
     await readNew();
-    await compareWithSavedHead(options, entries);
+    if (saved !== undefined) compareWithSavedHead(options, entries, saved);
     if (entries.length === 0) throw damagedRecord(1, 'it is missing, so `lifeboat init` was interrupted or the log was removed');
   };
 
@@ -123,9 +125,7 @@ async function readRecord(store: ObjectStore, seq: number, newest: number): Prom
   }
 }
 
-async function compareWithSavedHead(options: LogOptions, entries: readonly LogEntry[]): Promise<void> {
-  const saved = await readSavedHead(options.savedHeadPath);
-  if (saved === undefined) return;
+function compareWithSavedHead(options: LogOptions, entries: readonly LogEntry[], saved: SavedHead): void {
   const sameConfig = saved.config_sha256 === options.configSha256;
   if (sameConfig && (saved.seq === 0 || entries[saved.seq - 1]?.sha256 === saved.sha256)) return;
   const what = sameConfig

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,6 +81,16 @@ export function sampleSource(seed = 'a'): Source {
       'local_content/ee/empty': Buffer.alloc(0),
     },
     signingKey: `ed25519 a_${seed} AAAA\n`,
+  };
+}
+
+/** The same bytes for the same seed, also in another process. */
+export function seededSource(seed: string): Source {
+  const bytes = (name: string, outputLength: number) => createHash('shake256', { outputLength }).update(seed).update(name).digest();
+  return {
+    dump: bytes('dump', 250_000),
+    media: { 'local_content/aa': bytes('aa', 30_000), 'local_content/bb': bytes('bb', 100) },
+    signingKey: `ed25519 a ${seed}\n`,
   };
 }
 

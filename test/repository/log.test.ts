@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { isLifeboatError } from '../../src/core/errors.ts';
 import { signingKeyFromSeed } from '../../src/core/ed25519.ts';
 import { logKey, sha256Hex } from '../../src/repository/object-names.ts';
+import type { ObjectStore } from '../../src/storage/port.ts';
 import { openLocalStore } from '../../src/storage/local.ts';
 import { backUp, makeRepository, readBack, sampleSource, type Fixture } from './fixture.ts';
 import { aroundPut, copyToMemory } from './memory-store.ts';
@@ -49,6 +50,24 @@ describe('the log', () => {
     const { ok, findings } = await (await fixture.open()).check({ readData: 'none' });
     expect(ok).toBe(false);
     expect(findings[0]?.problem).toContain('rolled back');
+  });
+
+  it('raises no alarm when another process commits and remembers while this one reads', async () => {
+    await using fixture = await makeRepository();
+    await backUp(await fixture.open(), sampleSource());
+    let raced = false;
+    const slow: ObjectStore = {
+      ...fixture.store,
+      async *list(prefix) {
+        const seen = await Array.fromAsync(fixture.store.list(prefix));
+        if (!raced) {
+          raced = true;
+          await backUp(await fixture.open(), sampleSource());
+        }
+        yield* seen;
+      },
+    };
+    expect(await (await fixture.open({}, slow)).snapshots()).toHaveLength(1);
   });
 
   it('raises an alarm when the whole repository is an older copy, or another one', async () => {
