@@ -13,8 +13,8 @@ const LOOKED_FOR = ['lifeboat.yaml', '/etc/lifeboat/lifeboat.yaml'];
 
 /** Flag, then LIFEBOAT_CONFIG, then the usual places. Errors: `config-missing`. */
 export function findConfig(flag: string | undefined, env: NodeJS.ProcessEnv): string {
-  const given = flag ?? env['LIFEBOAT_CONFIG'];
-  if (given !== undefined) return resolve(given);
+  const given = fromEnvironment(flag) ?? fromEnvironment(env['LIFEBOAT_CONFIG']);
+  if (given !== undefined) return given;
   const found = LOOKED_FOR.map((path) => resolve(path)).find((path) => existsSync(path));
   if (found !== undefined) return found;
   throw new LifeboatError('config-missing', `there is no configuration: looked for ${LOOKED_FOR.join(' and ')}`, {
@@ -28,14 +28,27 @@ export function findConfig(flag: string | undefined, env: NodeJS.ProcessEnv): st
  */
 export async function loadConfig(file: string, env: NodeJS.ProcessEnv): Promise<Config> {
   const document = parseConfigDocument(await readConfigFile(file), file, env);
-  const parsed = configSchema.safeParse(document.value);
-  if (!parsed.success) {
-    throw new LifeboatError('config-invalid', parsed.error.issues.flatMap((issue) => describeIssue(issue, document)).join('\n'), {
-      hint: 'See docs/reference/configuration.md, and run `lifeboat config validate` after the correction.',
-      context: { file },
-    });
-  }
-  return toConfig(parsed.data, dirname(file), document, env);
+  return toConfig(validate(document), dirname(resolve(file)), document, env);
+}
+
+/** Everything that is wrong, in one error. Pure. */
+function validate(document: YamlDocument): ConfigFile {
+  const parsed = configSchema.safeParse(document.value ?? {});
+  const issues = parsed.error?.issues.flatMap((issue) => describeIssue(issue, document)) ?? [];
+  const problems = [...document.problems.map(({ text }) => text), ...issues];
+  if (problems.length === 0 && parsed.success) return parsed.data;
+  const unsetOnly = issues.length === 0 && document.problems.every(({ code }) => code === 'config-env-unset');
+  throw new LifeboatError(unsetOnly ? 'config-env-unset' : 'config-invalid', problems.toSorted(byPlace).join('\n'), {
+    hint: unsetOnly
+      ? 'Set the variable, or write the value into a file and name it with {file: path}.'
+      : 'See docs/reference/configuration.md, and run `lifeboat config validate` after the correction.',
+    context: { file: document.file, problems: problems.length },
+  });
+}
+
+/** `lifeboat.yaml:9:1` before `lifeboat.yaml:10:1`. */
+function byPlace(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true });
 }
 
 async function readConfigFile(file: string): Promise<string> {
@@ -96,10 +109,10 @@ async function toConfig(file: ConfigFile, base: string, document: YamlDocument, 
     },
     media: { path: maybe(media.path), classes: media.classes },
     repository: {
-      path: env['LIFEBOAT_REPOSITORY'] ?? at(repository.path),
+      path: fromEnvironment(env['LIFEBOAT_REPOSITORY']) ?? at(repository.path),
       hostKeyFile: at(repository.host_key_file),
       adminKeyFile: maybe(repository.admin_key_file),
-      identityFile: env['LIFEBOAT_IDENTITY_FILE'] ?? maybe(repository.identity_file),
+      identityFile: fromEnvironment(env['LIFEBOAT_IDENTITY_FILE']) ?? maybe(repository.identity_file),
       stateDirectory: at(repository.state_directory),
     },
     retention: {
@@ -118,6 +131,11 @@ async function toConfig(file: ConfigFile, base: string, document: YamlDocument, 
     },
     logLevel: file.log.level,
   };
+}
+
+/** Relative to the working directory, as for a flag; an empty variable counts as unset. */
+function fromEnvironment(path: string | undefined): string | undefined {
+  return path === undefined || path === '' ? undefined : resolve(path);
 }
 
 async function readSecret(
