@@ -2,7 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+// Thousands of cases or child processes: a busy machine is no failure.
+vi.setConfig({ testTimeout: 60_000 });
 
 /**
  * Each fault hits a process of its own: limits, injected errors and kills would hit the test runner otherwise. That process puts

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createChunker } from '../../src/repository/chunk.ts';
+
+// Thousands of cases or child processes: a busy machine is no failure.
+vi.setConfig({ testTimeout: 60_000 });
 
 const SIZES = { min: 256, average: 1024, max: 4096 };
 

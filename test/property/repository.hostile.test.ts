@@ -2,13 +2,16 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isLifeboatError } from '../../src/core/errors.ts';
 import { archivePath, buildArchive, extractArchive } from '../../src/repository/archive.ts';
 import { blobIdOf } from '../../src/repository/blob-id.ts';
 import type { ArchivedFile } from '../../src/repository/manifest.ts';
 import { createPackBuilder, readBlob, readPack, scanPack } from '../../src/repository/pack.ts';
 import { generateIdentity, seal, unseal } from '../../src/repository/seal.ts';
+
+// Thousands of cases or child processes: a busy machine is no failure.
+vi.setConfig({ testTimeout: 60_000 });
 
 const key = Buffer.alloc(32, 9);
 const folder = mkdtempSync(join(tmpdir(), 'lifeboat-hostile-'));

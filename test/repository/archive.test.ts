@@ -3,11 +3,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { lstat, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { archivePath, buildArchive, extractArchive } from '../../src/repository/archive.ts';
 import type { ArchivedFile } from '../../src/repository/manifest.ts';
 import type { ArchiveInput } from '../../src/repository/port.ts';
 import { endOfTar, paddingAfter, tarHeader } from '../../src/repository/ustar.ts';
+
+// Thousands of cases or child processes: a busy machine is no failure.
+vi.setConfig({ testTimeout: 60_000 });
 
 let root: string;
 let target: string;

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { constants, zstdCompressSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { blobIdOf } from '../../src/repository/blob-id.ts';
 import {
   createPackBuilder,
@@ -16,6 +16,9 @@ import {
 import type { SealedPack } from '../../src/repository/pack.ts';
 import { generateIdentity } from '../../src/repository/seal.ts';
 import { endOfTar, paddingAfter, tarHeader } from '../../src/repository/ustar.ts';
+
+// Thousands of cases or child processes: a busy machine is no failure.
+vi.setConfig({ testTimeout: 60_000 });
 
 const key = Buffer.alloc(32, 3);
 const folder = mkdtempSync(join(tmpdir(), 'lifeboat-pack-'));

@@ -4,9 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Decrypter, Encrypter, generateHybridIdentity } from 'age-encryption';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isLifeboatError } from '../../src/core/errors.ts';
 import { generateIdentity, recipientOf, seal, unseal } from '../../src/repository/seal.ts';
+
+// Thousands of cases or child processes: a busy machine is no failure.
+vi.setConfig({ testTimeout: 60_000 });
 
 const SIZES = [0, 1, 15, 65_535, 65_536, 65_537, 131_072, 1_048_576];
 
