@@ -76,10 +76,13 @@ export function createBlobTable(): BlobTable {
 
 function wordsOf(id: string): Uint32Array {
   const words = new Uint32Array(WORDS);
-  for (let word = 0; word < WORDS; word += 1) words[word] = Number.parseInt(id.slice(word * 8, word * 8 + 8), 16);
+  for (let word = 0; word < WORDS; word += 1)
+    words[word] = Number.parseInt(id.slice(word * 8, word * 8 + 8), 16);
   return words;
 }
 
 function sameId(ids: Uint32Array, at: number, words: Uint32Array): boolean {
-  return ids[at] === words[0] && ids[at + 1] === words[1] && ids[at + 2] === words[2] && ids[at + 3] === words[3];
+  return (
+    ids[at] === words[0] && ids[at + 1] === words[1] && ids[at + 2] === words[2] && ids[at + 3] === words[3]
+  );
 }

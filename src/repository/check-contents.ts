@@ -33,7 +33,11 @@ export async function checkContents(
         blobs.delete(entry.id);
       }
       const [absent] = blobs;
-      if (absent !== undefined) throw new LifeboatError('repository-damaged', `it does not hold blob ${absent}, which a manifest expects in it`);
+      if (absent !== undefined)
+        throw new LifeboatError(
+          'repository-damaged',
+          `it does not hold blob ${absent}, which a manifest expects in it`,
+        );
     });
   }
 }
@@ -50,26 +54,39 @@ async function collectBlobs(
     row.snapshots.add(record.id);
   };
   const root = await readRoot(store, record.manifest, record.id, identities);
-  for (const [blob, number] of Object.entries(root.where)) expect(root.packs[number] ?? `pack number ${number}`, blob);
+  for (const [blob, number] of Object.entries(root.where))
+    expect(root.packs[number] ?? `pack number ${number}`, blob);
   for (const shard of root.shards) {
     for await (const { file, packs } of readShard(store, shard, identities)) {
       for (const [at, blob] of file.blobs.entries()) expect(packs[at]!, blob);
     }
   }
-  for (const { object } of [root.manifest.keys.archive, root.manifest.config.archive]) await getSealed(store, object, identities);
+  for (const { object } of [root.manifest.keys.archive, root.manifest.config.archive])
+    await getSealed(store, object, identities);
 }
 
-async function orFinding(report: CheckReport, object: string, snapshots: string[], task: () => Promise<void>): Promise<void> {
+async function orFinding(
+  report: CheckReport,
+  object: string,
+  snapshots: string[],
+  task: () => Promise<void>,
+): Promise<void> {
   try {
     await task();
   } catch (error) {
     if (!isLifeboatError(error, 'repository-damaged')) throw error;
-    if (report.findings.some((finding) => finding.object === object || messageOf(error).includes(finding.object))) return;
+    if (
+      report.findings.some(
+        (finding) => finding.object === object || messageOf(error).includes(finding.object),
+      )
+    )
+      return;
     report.findings.push({
       severity: 'error',
       object,
       problem: error.message,
-      consequence: 'these snapshots cannot be restored completely from here: restore the object from a second repository',
+      consequence:
+        'these snapshots cannot be restored completely from here: restore the object from a second repository',
       snapshots,
     });
   }

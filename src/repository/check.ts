@@ -6,7 +6,15 @@ import { checkContents } from './check-contents.ts';
 import type { RepositoryConfig } from './config-file.ts';
 import { stateOf, type LogState } from './log-state.ts';
 import type { CommitLog } from './log.ts';
-import { CONFIG_KEY, LOG_PREFIX, logKey, logSeq, OBJECT_CLASSES, promisedSha256, sha256Hex } from './object-names.ts';
+import {
+  CONFIG_KEY,
+  LOG_PREFIX,
+  logKey,
+  logSeq,
+  OBJECT_CLASSES,
+  promisedSha256,
+  sha256Hex,
+} from './object-names.ts';
 import { getNamed } from './objects.ts';
 import type { CheckFinding, CheckOptions, CheckResult } from './port.ts';
 import { readRefs } from './refs.ts';
@@ -42,8 +50,15 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
   const present = await checkObjects(context, options, needs, report);
   checkPresence(needs, present, report);
   if (options.decrypt === true) await checkContents(context, state, report, packFilter(options.readData));
-  const ok = report.findings.every(({ severity }) => severity !== 'error');
-  return { ok, findings: report.findings, objects: report.objects, bytesRead: report.bytesRead, snapshots: state.snapshots.length };
+  const findings = await withoutForgotten(context, state, report.findings);
+  const ok = findings.every(({ severity }) => severity !== 'error');
+  return {
+    ok,
+    findings,
+    objects: report.objects,
+    bytesRead: report.bytesRead,
+    snapshots: state.snapshots.length,
+  };
 }
 
 async function checkLog({ store, log, config }: CheckContext, report: CheckReport): Promise<void> {
@@ -75,10 +90,26 @@ async function checkLog({ store, log, config }: CheckContext, report: CheckRepor
       severity: 'error',
       object: CONFIG_KEY,
       problem: `it is not the file that log record ${logKey(1)} of repository ${config.repo_id} was signed with`,
-      consequence: 'recipients or public keys may have been exchanged: put the original back before the next backup',
+      consequence:
+        'recipients or public keys may have been exchanged: put the original back before the next backup',
       snapshots: [],
     });
   }
+}
+
+/** What is missing because its snapshots were forgotten and pruned during a long check is not missing. */
+async function withoutForgotten(
+  { log }: CheckContext,
+  before: LogState,
+  findings: readonly CheckFinding[],
+): Promise<CheckFinding[]> {
+  await log.refresh().catch(() => {});
+  const { records } = stateOf(log.entries);
+  if (before.snapshots.every(({ id }) => records.has(id))) return [...findings];
+  return findings
+    .map((finding) => ({ finding, alive: finding.snapshots.filter((id) => records.has(id)) }))
+    .filter(({ finding, alive }) => finding.snapshots.length === 0 || alive.length > 0)
+    .map(({ finding, alive }) => ({ ...finding, snapshots: alive }));
 }
 
 async function checkRecoveryKit({ store, config }: CheckContext, report: CheckReport): Promise<void> {
@@ -94,18 +125,26 @@ async function checkRecoveryKit({ store, config }: CheckContext, report: CheckRe
       severity: 'error',
       object: key,
       problem: bytes === undefined ? 'it is missing' : 'it is not the file that `lifeboat init` wrote',
-      consequence: 'nothing is lost, but do not run or follow it: take the file from the documentation instead',
+      consequence:
+        'nothing is lost, but do not run or follow it: take the file from the documentation instead',
       snapshots: [],
     });
   }
 }
 
 /** Damaged refs are reported here; what they would have listed is then unknown. */
-async function collectNeeds({ store, config }: CheckContext, state: LogState, report: CheckReport): Promise<Needs> {
+async function collectNeeds(
+  { store, config }: CheckContext,
+  state: LogState,
+  report: CheckReport,
+): Promise<Needs> {
   const needs: Needs = new Map();
   const need = (key: string, snapshot: string, sizeBytes?: number): void => {
     const before = needs.get(key);
-    needs.set(key, { snapshots: [...new Set([...(before?.snapshots ?? []), snapshot])], sizeBytes: before?.sizeBytes ?? sizeBytes });
+    needs.set(key, {
+      snapshots: [...new Set([...(before?.snapshots ?? []), snapshot])],
+      sizeBytes: before?.sizeBytes ?? sizeBytes,
+    });
   };
   for (const { id } of state.snapshots) need(config.key_object, id);
   for (const record of state.records.values()) {
@@ -116,6 +155,7 @@ async function collectNeeds({ store, config }: CheckContext, state: LogState, re
         for (const [key, sizeBytes] of await readRefs(store, refs)) need(key, record.id, sizeBytes);
       } catch (error) {
         if (!isLifeboatError(error, 'repository-damaged')) throw error;
+        report.findings.push(damagedFinding(refs, error.message, [record.id]));
       }
     }
   }
@@ -137,6 +177,7 @@ async function checkObjects(
       report.objects += 1;
       present.set(stat.key, stat.sizeBytes);
       if (promisedSha256(stat.key) === undefined) report.findings.push(foreign(stat.key));
+      else if (report.findings.some(({ object }) => object === stat.key)) continue;
       else if (objectClass !== 'packs' || wanted(stat.key)) await checkBytes(store, stat, needs, report);
     }
   }
@@ -149,10 +190,15 @@ function packFilter(readData: CheckOptions['readData']): (key: string) => boolea
   if (readData === 'all') return () => true;
   const salt = randomInt(2 ** 32);
   const bound = readData * 2 ** 32;
-  return (key) => ((Number.parseInt(promisedSha256(key)?.slice(0, 8) ?? '0', 16) ^ salt) >>> 0) < bound;
+  return (key) => (Number.parseInt(promisedSha256(key)?.slice(0, 8) ?? '0', 16) ^ salt) >>> 0 < bound;
 }
 
-async function checkBytes(store: ObjectStore, { key, sizeBytes }: ObjectStat, needs: Needs, report: CheckReport): Promise<void> {
+async function checkBytes(
+  store: ObjectStore,
+  { key, sizeBytes }: ObjectStat,
+  needs: Needs,
+  report: CheckReport,
+): Promise<void> {
   try {
     await getNamed(store, key);
     report.bytesRead += sizeBytes;
@@ -174,11 +220,14 @@ function checkPresence(needs: Needs, present: ReadonlyMap<string, number>, repor
 }
 
 const CONSEQUENCE: Readonly<Record<string, string>> = {
-  packs: 'contents of these snapshots are lost here: restore the object from a second repository, or back up again',
+  packs:
+    'contents of these snapshots are lost here: restore the object from a second repository, or back up again',
   index: 'nothing is lost: the next backup stores again what it described',
-  manifests: 'these snapshots, or a part of their list of media, cannot be restored from here: restore the object from a second repository',
+  manifests:
+    'these snapshots, or a part of their list of media, cannot be restored from here: restore the object from a second repository',
   refs: 'nothing is lost, but prune refuses to work until the object is restored or the snapshot is forgotten',
-  archives: 'the signing keys or the configuration of these snapshots are lost here: restore the object from a second repository',
+  archives:
+    'the signing keys or the configuration of these snapshots are lost here: restore the object from a second repository',
   keys: 'blobs cannot be compared with their ids: restore the object from a second repository, or by `recover.sh`, which does without',
 };
 

@@ -7,9 +7,12 @@ export const FORMAT = 1;
 /** Words of `requires` that this version understands: features that a reader must know. None so far. */
 const UNDERSTOOD: ReadonlySet<string> = new Set();
 
-const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `expected ${digits} lower-case hex digits`);
+const hex = (digits: number) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `expected ${digits} lower-case hex digits`);
 /** X25519 only: age refuses a file to both X25519 and post-quantum recipients, age-encryption 0.3.1 would silently make one. */
-const recipient = z.string().regex(/^age1[02-9ac-hj-np-z]{58}$/, 'expected an age X25519 recipient (age1...)');
+const recipient = z
+  .string()
+  .regex(/^age1[02-9ac-hj-np-z]{58}$/, 'expected an age X25519 recipient (age1...)');
 
 /** lifeboat.json: written once by `init`, never changed. The log's records carry its SHA-256. */
 const schema = z.strictObject({
@@ -26,7 +29,11 @@ const schema = z.strictObject({
   id_algo: z.literal('hmac-sha256'),
   chunk: z.strictObject({
     stream: z.strictObject({ algo: z.literal('gear-v1') }),
-    file: z.strictObject({ algo: z.literal('fixed'), whole_bytes: z.int().positive(), piece_bytes: z.int().positive() }),
+    file: z.strictObject({
+      algo: z.literal('fixed'),
+      whole_bytes: z.int().positive(),
+      piece_bytes: z.int().positive(),
+    }),
   }),
   /** The id key, sealed to the recipients. */
   key_object: z.string().regex(/^keys\/[0-9a-f]{64}\.age$/),
@@ -61,17 +68,28 @@ function parseJson(bytes: Uint8Array, location: string): unknown {
 
 /** Looks only at three fields, so that a later format may change all others. */
 function refuseOtherVersions(value: unknown, location: string): void {
-  const head = z.looseObject({ format: z.int(), lifeboat_version: z.string().optional(), requires: z.array(z.string()).optional() });
+  const head = z.looseObject({
+    format: z.int(),
+    lifeboat_version: z.string().optional(),
+    requires: z.array(z.string()).optional(),
+  });
   const parsed = head.safeParse(value);
   if (!parsed.success) throw damaged(location, 'it has no format number');
   const { format, lifeboat_version: madeBy, requires = [] } = parsed.data;
   const unknown = requires.filter((word) => !UNDERSTOOD.has(word));
   if (format === FORMAT && unknown.length === 0) return;
   const what = format === FORMAT ? `requires ${unknown.join(', ')}` : `has format ${format}`;
-  throw new LifeboatError('repository-version', `repository ${location} ${what}; this version reads format ${FORMAT} without additions`, {
-    hint: madeBy === undefined ? 'Use a newer lifeboat.' : `Use lifeboat ${madeBy}, which made the repository, or a newer one.`,
-    context: { format },
-  });
+  throw new LifeboatError(
+    'repository-version',
+    `repository ${location} ${what}; this version reads format ${FORMAT} without additions`,
+    {
+      hint:
+        madeBy === undefined
+          ? 'Use a newer lifeboat.'
+          : `Use lifeboat ${madeBy}, which made the repository, or a newer one.`,
+      context: { format },
+    },
+  );
 }
 
 function damaged(location: string, problem: string, cause?: unknown): LifeboatError {

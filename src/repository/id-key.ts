@@ -6,14 +6,22 @@ import { damagedObject, getSealed, putSealed } from './objects.ts';
 /** The id key, `keys/<sha256>.age`: with it a reader who has only the recovery identity can compare a blob with its id. */
 const schema = z.strictObject({ v: z.literal(1), id_key: z.string().regex(/^[0-9a-f]{64}$/) });
 
-export async function putIdKey(store: ObjectStore, idKey: Uint8Array, recipients: readonly string[]): Promise<string> {
+export async function putIdKey(
+  store: ObjectStore,
+  idKey: Uint8Array,
+  recipients: readonly string[],
+): Promise<string> {
   const content: z.infer<typeof schema> = { v: 1, id_key: Buffer.from(idKey).toString('hex') };
   const { key } = await putSealed(store, 'keys', Buffer.from(JSON.stringify(content)), recipients);
   return key;
 }
 
 /** Errors: `identity-missing`, `identity-wrong`, `repository-damaged`. */
-export async function readIdKey(store: ObjectStore, key: string, identities: readonly Secret[]): Promise<Uint8Array> {
+export async function readIdKey(
+  store: ObjectStore,
+  key: string,
+  identities: readonly Secret[],
+): Promise<Uint8Array> {
   const plaintext = await getSealed(store, key, identities);
   try {
     return Buffer.from(schema.parse(JSON.parse(Buffer.from(plaintext).toString('utf8'))).id_key, 'hex');

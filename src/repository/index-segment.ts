@@ -31,12 +31,20 @@ const schema = z.strictObject({
 
 export type IndexSegment = z.infer<typeof schema>;
 
-export async function putIndexSegment(store: ObjectStore, segment: IndexSegment, recipients: readonly string[]): Promise<PutResult> {
+export async function putIndexSegment(
+  store: ObjectStore,
+  segment: IndexSegment,
+  recipients: readonly string[],
+): Promise<PutResult> {
   return await putSealed(store, 'index', await compressText(JSON.stringify(segment)), recipients);
 }
 
 /** Errors: `repository-damaged`, `identity-wrong`. */
-export async function readIndexSegment(store: ObjectStore, key: string, identities: readonly Secret[]): Promise<IndexSegment> {
+export async function readIndexSegment(
+  store: ObjectStore,
+  key: string,
+  identities: readonly Secret[],
+): Promise<IndexSegment> {
   const plaintext = await getSealed(store, key, identities);
   try {
     return schema.parse(JSON.parse(await decompressText(plaintext, LIMIT_BYTES)));

@@ -40,16 +40,26 @@ export interface CreatedRepository {
  * first log record. What it created is taken back when it fails.
  * Errors: `repository-exists`, `config-invalid` (a recipient), `usage` (a store that cannot create only).
  */
-export async function createRepository(store: ObjectStore, options: CreateRepositoryOptions): Promise<CreatedRepository> {
+export async function createRepository(
+  store: ObjectStore,
+  options: CreateRepositoryOptions,
+): Promise<CreatedRepository> {
   const cas = store.capabilities.createOnly;
   if (cas === 'none') {
-    throw new LifeboatError('usage', `${store.location} cannot create objects exclusively: two writers would overwrite each other`, {
-      hint: 'Use a store with conditional writes.',
-    });
+    throw new LifeboatError(
+      'usage',
+      `${store.location} cannot create objects exclusively: two writers would overwrite each other`,
+      {
+        hint: 'Use a store with conditional writes.',
+      },
+    );
   }
   await refuseExisting(store);
   const repositoryId = randomBytes(16).toString('hex');
-  const generated = options.recipients === undefined || options.recipients.length === 0 ? await generateIdentity() : undefined;
+  const generated =
+    options.recipients === undefined || options.recipients.length === 0
+      ? await generateIdentity()
+      : undefined;
   const recipients = generated === undefined ? [...new Set(options.recipients)] : [generated.recipient];
   const index = await generateIdentity();
   const idKey = randomBytes(32);
@@ -59,7 +69,12 @@ export async function createRepository(store: ObjectStore, options: CreateReposi
   const undo: (() => Promise<void>)[] = [];
 
   try {
-    await writeHostKey(options.hostKeyFile, { repositoryId, signSeed: hostSeed, indexIdentity: index.identity, idKey });
+    await writeHostKey(options.hostKeyFile, {
+      repositoryId,
+      signSeed: hostSeed,
+      indexIdentity: index.identity,
+      idKey,
+    });
     undo.push(() => unlink(options.hostKeyFile));
     await writeAdminKey(options.adminKeyFile, { repositoryId, signSeed: adminSeed });
     undo.push(() => unlink(options.adminKeyFile));
@@ -80,7 +95,10 @@ export async function createRepository(store: ObjectStore, options: CreateReposi
       host_pub: hex(signingKeyFromSeed(hostSeed).publicKey),
       admin_pub: hex(admin.publicKey),
       id_algo: 'hmac-sha256',
-      chunk: { stream: { algo: 'gear-v1' }, file: { algo: 'fixed', whole_bytes: 8 * MIB, piece_bytes: 4 * MIB } },
+      chunk: {
+        stream: { algo: 'gear-v1' },
+        file: { algo: 'fixed', whole_bytes: 8 * MIB, piece_bytes: 4 * MIB },
+      },
       key_object: keyObject,
       recovery_kit: Object.fromEntries(Object.entries(kit).map(([key, bytes]) => [key, sha256Hex(bytes)])),
       cas,
@@ -118,10 +136,14 @@ async function putPlain(store: ObjectStore, key: string, bytes: Uint8Array): Pro
 }
 
 function existing(store: ObjectStore, key: string): LifeboatError {
-  return new LifeboatError('repository-exists', `${store.location} holds a repository already: there is ${key}`, {
-    hint: 'Use it, or name an empty place for the new one.',
-    context: { object: key },
-  });
+  return new LifeboatError(
+    'repository-exists',
+    `${store.location} holds a repository already: there is ${key}`,
+    {
+      hint: 'Use it, or name an empty place for the new one.',
+      context: { object: key },
+    },
+  );
 }
 
 function hex(bytes: Uint8Array): string {

@@ -53,7 +53,10 @@ export async function writeHostKey(path: string, key: NewHostKey): Promise<void>
   } satisfies z.infer<typeof hostSchema>);
 }
 
-export async function writeAdminKey(path: string, key: Pick<NewHostKey, 'repositoryId' | 'signSeed'>): Promise<void> {
+export async function writeAdminKey(
+  path: string,
+  key: Pick<NewHostKey, 'repositoryId' | 'signSeed'>,
+): Promise<void> {
   await writeKeyFile(path, {
     version: 1,
     purpose: 'lifeboat admin key',
@@ -63,7 +66,11 @@ export async function writeAdminKey(path: string, key: Pick<NewHostKey, 'reposit
 }
 
 /** Errors: `host-key-missing` (no file, not a host key, of another repository), `key-file-mode`. */
-export async function readHostKey(path: string | undefined, repositoryId: string, publicKey: string): Promise<HostKey> {
+export async function readHostKey(
+  path: string | undefined,
+  repositoryId: string,
+  publicKey: string,
+): Promise<HostKey> {
   const file = await readKeyFile(path, hostSchema, 'host', repositoryId);
   return {
     signer: signerOf('host', file.sign_seed, publicKey, path),
@@ -73,14 +80,21 @@ export async function readHostKey(path: string | undefined, repositoryId: string
 }
 
 /** Errors: `admin-key-missing`, `key-file-mode`. */
-export async function readAdminKey(path: string | undefined, repositoryId: string, publicKey: string): Promise<Signer> {
+export async function readAdminKey(
+  path: string | undefined,
+  repositoryId: string,
+  publicKey: string,
+): Promise<Signer> {
   const file = await readKeyFile(path, adminSchema, 'admin', repositoryId);
   return signerOf('admin', file.sign_seed, publicKey, path);
 }
 
 async function writeKeyFile(path: string, content: object): Promise<void> {
   await ensurePrivateDirectory(dirname(path));
-  const result = await writeDurably(path, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, exclusive: true });
+  const result = await writeDurably(path, `${JSON.stringify(content, null, 2)}\n`, {
+    mode: 0o600,
+    exclusive: true,
+  });
   if (result === 'created') return;
   throw new LifeboatError('repository-exists', `key file ${path} exists already`, {
     hint: 'Name another path, or move the file away: it may be the only key of another repository.',
@@ -99,7 +113,8 @@ async function readKeyFile<T extends { repo_id: string }>(
   if (path === undefined) throw missingKey(role, `no ${role} key file was given`);
   const parsed = schema.safeParse(parseJson(await readPrivateFile(path, role)));
   if (!parsed.success) throw missingKey(role, `${path} is not a lifeboat ${role} key file`);
-  if (parsed.data.repo_id !== repositoryId) throw missingKey(role, `${path} is the ${role} key of another repository`);
+  if (parsed.data.repo_id !== repositoryId)
+    throw missingKey(role, `${path} is the ${role} key of another repository`);
   return parsed.data;
 }
 
@@ -108,15 +123,22 @@ const GROUP_OR_WORLD = 0o077;
 async function readPrivateFile(path: string, role: Role): Promise<string> {
   const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') throw missingKey(role, `there is no ${role} key file ${path}`, error);
-    throw new LifeboatError('file-unreadable', `cannot read ${role} key file ${path}`, { cause: error, context: { file: path } });
+    throw new LifeboatError('file-unreadable', `cannot read ${role} key file ${path}`, {
+      cause: error,
+      context: { file: path },
+    });
   });
   try {
     const { mode } = await file.stat();
     if ((mode & GROUP_OR_WORLD) !== 0) {
-      throw new LifeboatError('key-file-mode', `key file ${path} has mode ${(mode & 0o777).toString(8)}: others than its owner may use it`, {
-        hint: `Run \`chmod 600 ${path}\`, and think about who could have read it.`,
-        context: { file: path },
-      });
+      throw new LifeboatError(
+        'key-file-mode',
+        `key file ${path} has mode ${(mode & 0o777).toString(8)}: others than its owner may use it`,
+        {
+          hint: `Run \`chmod 600 ${path}\`, and think about who could have read it.`,
+          context: { file: path },
+        },
+      );
     }
     return await file.readFile('utf8');
   } finally {
@@ -134,13 +156,15 @@ function parseJson(text: string): unknown {
 
 function signerOf(role: Role, seed: string, publicKey: string, path: string | undefined): Signer {
   const key = signingKeyFromSeed(fromHex(seed));
-  if (toHex(key.publicKey) !== publicKey) throw missingKey(role, `${path} does not hold the ${role} key that lifeboat.json names`);
+  if (toHex(key.publicKey) !== publicKey)
+    throw missingKey(role, `${path} does not hold the ${role} key that lifeboat.json names`);
   return { role, key };
 }
 
 const HINT: Readonly<Record<Role, string>> = {
   host: 'Backups run on the host where `lifeboat init` wrote the host key; name its file as repository.hostKeyFile.',
-  admin: 'Forget, pin and prune need the admin key; run them where it is kept, or name its file as repository.adminKeyFile.',
+  admin:
+    'Forget, pin and prune need the admin key; run them where it is kept, or name its file as repository.adminKeyFile.',
 };
 
 function missingKey(role: Role, problem: string, cause?: unknown): LifeboatError {

@@ -58,7 +58,12 @@ function passOverDamage(error: unknown): undefined {
   return undefined;
 }
 
-function addSegment(known: KnownBlobs, content: IndexSegment, segment: SizedObject, present: ReadonlyMap<string, number>): void {
+function addSegment(
+  known: KnownBlobs,
+  content: IndexSegment,
+  segment: SizedObject,
+  present: ReadonlyMap<string, number>,
+): void {
   for (const pack of content.packs) {
     if (present.get(pack.key) !== pack.sizeBytes) continue;
     const number = known.packs.push({ key: pack.key, sizeBytes: pack.sizeBytes, segment }) - 1;

@@ -43,11 +43,17 @@ export function stateOf(entries: readonly LogEntry[]): LogState {
         break;
     }
   }
-  const snapshots = [...records.values()].map((record) => snapshotEntry(record, pinned.has(record.id), drills.get(record.id)));
+  const snapshots = [...records.values()].map((record) =>
+    snapshotEntry(record, pinned.has(record.id), drills.get(record.id)),
+  );
   return { snapshots, records, openMarks };
 }
 
-export function snapshotEntry(record: RecordOf<'snapshot'>, pinned: boolean, drill: SnapshotEntry['drill']): SnapshotEntry {
+export function snapshotEntry(
+  record: RecordOf<'snapshot'>,
+  pinned: boolean,
+  drill: SnapshotEntry['drill'],
+): SnapshotEntry {
   return {
     id: record.id,
     seq: record.seq,
@@ -67,9 +73,13 @@ export function snapshotEntry(record: RecordOf<'snapshot'>, pinned: boolean, dri
 export function resolveSnapshot(snapshots: readonly SnapshotEntry[], name: string): SnapshotEntry {
   const candidates = candidatesFor(snapshots, name);
   if (candidates.length === 1) return candidates[0]!;
-  const problem = candidates.length === 0 ? `there is no snapshot ${name}` : `${name} is the beginning of ${candidates.length} snapshots`;
+  const problem =
+    candidates.length === 0
+      ? `there is no snapshot ${name}`
+      : `${name} is the beginning of ${candidates.length} snapshots`;
   throw new LifeboatError('snapshot-missing', problem, {
-    hint: snapshots.length === 0 ? 'Run `lifeboat backup` first.' : 'Run `lifeboat list` to see the snapshots.',
+    hint:
+      snapshots.length === 0 ? 'Run `lifeboat backup` first.' : 'Run `lifeboat list` to see the snapshots.',
     context: { snapshot: name },
   });
 }

@@ -72,7 +72,8 @@ export function openLog(options: LogOptions): CommitLog {
     const saved = await readSavedHead(options.savedHeadPath);
     await readNew();
     if (saved !== undefined) compareWithSavedHead(options, entries, saved);
-    if (entries.length === 0) throw damagedRecord(1, 'it is missing, so `lifeboat init` was interrupted or the log was removed');
+    if (entries.length === 0)
+      throw damagedRecord(1, 'it is missing, so `lifeboat init` was interrupted or the log was removed');
   };
 
   const saveHead = async (): Promise<void> => {
@@ -80,7 +81,11 @@ export function openLog(options: LogOptions): CommitLog {
     if (head === undefined) return;
     const saved = await readSavedHead(options.savedHeadPath);
     if (saved !== undefined && saved.seq >= head.seq) return;
-    await writeSavedHead(options.savedHeadPath, { config_sha256: options.configSha256, seq: head.seq, sha256: head.sha256 });
+    await writeSavedHead(options.savedHeadPath, {
+      config_sha256: options.configSha256,
+      seq: head.seq,
+      sha256: head.sha256,
+    });
   };
 
   const append: CommitLog['append'] = async (draft, signer, guard = () => {}) => {
@@ -131,20 +136,28 @@ function compareWithSavedHead(options: LogOptions, entries: readonly LogEntry[],
   const what = sameConfig
     ? `its log ends at record ${entries.length} or differs, but this machine has seen record ${saved.seq}`
     : 'its lifeboat.json is not the one this machine has seen';
-  throw new LifeboatError('repository-rolled-back', `repository ${options.store.location} was rolled back, cut or replaced: ${what}`, {
-    hint: [
-      'Find out who replaced the repository before trusting it.',
-      `If you put an older copy back on purpose, remove ${options.savedHeadPath}.`,
-    ],
-    context: { seen: saved.seq, found: entries.length },
-  });
+  throw new LifeboatError(
+    'repository-rolled-back',
+    `repository ${options.store.location} was rolled back, cut or replaced: ${what}`,
+    {
+      hint: [
+        'Find out who replaced the repository before trusting it.',
+        `If you put an older copy back on purpose, remove ${options.savedHeadPath}.`,
+      ],
+      context: { seen: saved.seq, found: entries.length },
+    },
+  );
 }
 
 function refuseUnknownTypes(entries: readonly LogEntry[]): void {
   const unknown = entries.find(({ body }) => body === undefined);
   if (unknown === undefined) return;
-  throw new LifeboatError('repository-version', `log record ${logKey(unknown.seq)} has the type '${unknown.type}', which this version does not know`, {
-    hint: 'Use the newer lifeboat that wrote it; this version can only read here.',
-    context: { seq: unknown.seq },
-  });
+  throw new LifeboatError(
+    'repository-version',
+    `log record ${logKey(unknown.seq)} has the type '${unknown.type}', which this version does not know`,
+    {
+      hint: 'Use the newer lifeboat that wrote it; this version can only read here.',
+      context: { seq: unknown.seq },
+    },
+  );
 }

@@ -17,10 +17,16 @@ export interface PlacedFile {
 }
 
 /** Errors: `identity-missing`, `identity-wrong`, `repository-damaged`. */
-export async function readRoot(store: ObjectStore, key: string, snapshotId: string, identities: readonly Secret[]): Promise<ManifestRoot> {
+export async function readRoot(
+  store: ObjectStore,
+  key: string,
+  snapshotId: string,
+  identities: readonly Secret[],
+): Promise<ManifestRoot> {
   const text = await readText(store, key, identities, ROOT_LIMIT_BYTES);
   const root = parse(key, rootSchema, text);
-  if (root.manifest.snapshotId !== snapshotId) throw damagedObject(key, `it is the manifest of ${root.manifest.snapshotId}, not of ${snapshotId}`);
+  if (root.manifest.snapshotId !== snapshotId)
+    throw damagedObject(key, `it is the manifest of ${root.manifest.snapshotId}, not of ${snapshotId}`);
   return root;
 }
 
@@ -41,14 +47,20 @@ export async function* readShard(
     }
     const { in: numbers, ...file } = parse(key, shardRowSchema, line);
     const places = numbers.map((number) => packs![number]);
-    if (places.length !== file.blobs.length || places.includes(undefined)) throw damagedObject(key, `${file.path} does not say where its blobs are`);
+    if (places.length !== file.blobs.length || places.includes(undefined))
+      throw damagedObject(key, `${file.path} does not say where its blobs are`);
     yield { file, packs: places as string[] };
     files += 1;
   }
   if (files !== shard.files) throw damagedObject(key, `it lists ${files} files, not ${shard.files}`);
 }
 
-async function readText(store: ObjectStore, key: string, identities: readonly Secret[], limitBytes: number): Promise<string> {
+async function readText(
+  store: ObjectStore,
+  key: string,
+  identities: readonly Secret[],
+  limitBytes: number,
+): Promise<string> {
   const plaintext = await getSealed(store, key, identities);
   try {
     return await decompressText(plaintext, limitBytes);

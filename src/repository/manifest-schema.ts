@@ -13,7 +13,9 @@ export const relativePath = z.string().refine(isSafeRelativePath, 'expected a re
 
 function isSafeRelativePath(path: string): boolean {
   if (path.length === 0 || path.length > 4096 || path.includes('\0')) return false;
-  return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && Buffer.byteLength(part) <= 255);
+  return path
+    .split('/')
+    .every((part) => part !== '' && part !== '.' && part !== '..' && Buffer.byteLength(part) <= 255);
 }
 
 const content = z.strictObject({ sizeBytes: size, sha256, blobs: z.array(sha256) });
@@ -21,7 +23,16 @@ const content = z.strictObject({ sizeBytes: size, sha256, blobs: z.array(sha256)
 const archive = z.strictObject({
   object: z.string().regex(/^archives\/[0-9a-f]{64}\.age$/),
   sizeBytes: size,
-  files: z.array(z.strictObject({ path: relativePath, source: z.string(), role: z.string(), sizeBytes: size, sha256, mode })),
+  files: z.array(
+    z.strictObject({
+      path: relativePath,
+      source: z.string(),
+      role: z.string(),
+      sizeBytes: size,
+      sha256,
+      mode,
+    }),
+  ),
 });
 
 const invariants = z.strictObject({
@@ -46,7 +57,12 @@ const database = z.strictObject({
   extensions: strings,
   owner: z.string(),
   snapshotAt: time,
-  dumps: z.array(z.strictObject({ name: relativePath.refine((name) => !name.includes('/'), 'expected a name without /'), content })),
+  dumps: z.array(
+    z.strictObject({
+      name: relativePath.refine((name) => !name.includes('/'), 'expected a name without /'),
+      content,
+    }),
+  ),
   excludedData: strings,
   invariants,
 });
@@ -76,7 +92,10 @@ export const manifestSchema = z.strictObject({
     public: z.array(z.strictObject({ keyId: z.string(), publicKey: z.string() })),
     oldSigningKeys: z.string(),
   }),
-  config: z.strictObject({ archive, secrets: z.array(z.strictObject({ name: z.string(), file: z.string() })) }),
+  config: z.strictObject({
+    archive,
+    secrets: z.array(z.strictObject({ name: z.string(), file: z.string() })),
+  }),
   warnings: strings,
 }) satisfies z.ZodType<Manifest>;
 
@@ -90,7 +109,9 @@ export const rootSchema = z.strictObject({
   packs: z.array(packKey),
   /** Blob id -> number of its pack in `packs`. */
   where: z.record(sha256, packNumber),
-  shards: z.array(z.strictObject({ object: z.string().regex(/^manifests\/[0-9a-f]{64}\.age$/), files: size, bytes: size })),
+  shards: z.array(
+    z.strictObject({ object: z.string().regex(/^manifests\/[0-9a-f]{64}\.age$/), files: size, bytes: size }),
+  ),
 });
 
 export const shardHeaderSchema = z.strictObject({ v: z.literal(1), packs: z.array(packKey) });

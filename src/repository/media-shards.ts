@@ -27,7 +27,11 @@ export interface ShardRef {
 export interface MediaShardWriter {
   add(file: MediaFile): Promise<void>;
   /** All shards in order, with the objects that they need. */
-  finish(): Promise<{ shards: readonly ShardRef[]; objects: readonly SizedObject[]; packs: ReadonlySet<number> }>;
+  finish(): Promise<{
+    shards: readonly ShardRef[];
+    objects: readonly SizedObject[];
+    packs: ReadonlySet<number>;
+  }>;
 }
 
 export interface MediaShardOptions {
@@ -60,7 +64,9 @@ export function createMediaShards(options: MediaShardOptions): MediaShardWriter 
   };
 
   const writeReady = async (): Promise<void> => {
-    const ready = waiting.filter(({ rows }) => rows.every((row) => row.packs.every((number) => packs.pack(number) !== undefined)));
+    const ready = waiting.filter(({ rows }) =>
+      rows.every((row) => row.packs.every((number) => packs.pack(number) !== undefined)),
+    );
     waiting = waiting.filter((one) => !ready.includes(one));
     for (const one of ready) await write(one);
   };
@@ -70,7 +76,8 @@ export function createMediaShards(options: MediaShardOptions): MediaShardWriter 
     const id = createHmac('sha256', options.idKey).update('shard:').update(text).digest('hex');
     const shared = known.shards.get(id);
     const object = shared?.object ?? (await store(id, text));
-    for (const needed of [object, ...(shared === undefined ? [] : [shared.segment])]) objects.set(needed.key, needed);
+    for (const needed of [object, ...(shared === undefined ? [] : [shared.segment])])
+      objects.set(needed.key, needed);
     const bytes = rows.reduce((sum, { file }) => sum + file.sizeBytes, 0);
     refs[position] = { object: object.key, files: rows.length, bytes };
   };
@@ -121,6 +128,10 @@ function endsShard(idKey: Uint8Array, path: string): boolean {
 
 function placeOf(known: KnownBlobs, blob: string, path: string): number {
   const place = known.table.get(blob);
-  if (place === undefined) throw new LifeboatError('internal', `media file ${path} names blob ${blob}, which this backup has not stored`);
+  if (place === undefined)
+    throw new LifeboatError(
+      'internal',
+      `media file ${path} names blob ${blob}, which this backup has not stored`,
+    );
   return place.pack;
 }

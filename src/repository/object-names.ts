@@ -20,7 +20,8 @@ const EXTENSION: Readonly<Record<ObjectClass, string>> = {
   keys: '.age',
 };
 
-const NAMED_OBJECT = /^(?:packs\/([0-9a-f]{2})|index|manifests|refs|archives|keys)\/([0-9a-f]{64})(\.age|\.json\.zst)$/;
+const NAMED_OBJECT =
+  /^(?:packs\/([0-9a-f]{2})|index|manifests|refs|archives|keys)\/([0-9a-f]{64})(\.age|\.json\.zst)$/;
 const LOG_KEY = /^log\/([0-9]{10})\.json$/;
 
 /** Lower-case hex. */

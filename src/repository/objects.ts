@@ -12,7 +12,11 @@ export interface PutResult {
 }
 
 /** Stores bytes under the name of their own hash. */
-export async function putNamed(store: ObjectStore, objectClass: ObjectClass, bytes: Uint8Array): Promise<PutResult> {
+export async function putNamed(
+  store: ObjectStore,
+  objectClass: ObjectClass,
+  bytes: Uint8Array,
+): Promise<PutResult> {
   const key = objectKey(objectClass, sha256Hex(bytes));
   const result = await store.put(key, bytes);
   return { key, sizeBytes: bytes.length, storedBytes: result === 'created' ? bytes.length : 0 };
@@ -31,7 +35,8 @@ export async function putSealed(
 /** Bytes whose hash is the one in the name. Errors: `repository-damaged` when it is not, or when the object is gone. */
 export async function getNamed(store: ObjectStore, key: string): Promise<Uint8Array> {
   const promised = promisedSha256(key);
-  if (promised === undefined) throw new LifeboatError('repository-damaged', `${key} is not the name of a repository object`);
+  if (promised === undefined)
+    throw new LifeboatError('repository-damaged', `${key} is not the name of a repository object`);
   const bytes = await store.get(key).catch((error: unknown) => {
     if (!isLifeboatError(error, 'object-missing')) throw error;
     throw new LifeboatError('repository-damaged', `object ${key} is missing from ${store.location}`, {
@@ -45,7 +50,11 @@ export async function getNamed(store: ObjectStore, key: string): Promise<Uint8Ar
 }
 
 /** The plaintext of an age file. Errors: `repository-damaged`, `identity-missing`, `identity-wrong`. */
-export async function getSealed(store: ObjectStore, key: string, identities: readonly Secret[]): Promise<Uint8Array> {
+export async function getSealed(
+  store: ObjectStore,
+  key: string,
+  identities: readonly Secret[],
+): Promise<Uint8Array> {
   if (identities.length === 0) {
     throw new LifeboatError('identity-missing', `${key} is encrypted, and no recovery identity was given`, {
       hint: 'Give the file with the recovery identity that `lifeboat init` showed: --identity-file FILE.',

@@ -16,7 +16,11 @@ interface OpenPack {
   readonly entries: ReadonlyMap<string, PackEntry>;
 }
 
-export function createPackCache(store: ObjectStore, identities: readonly Secret[], idKey: Uint8Array): PackCache {
+export function createPackCache(
+  store: ObjectStore,
+  identities: readonly Secret[],
+  idKey: Uint8Array,
+): PackCache {
   /** In order of use: the first is the one that was not used for the longest time. */
   const packs = new Map<string, Promise<OpenPack>>();
 

@@ -74,10 +74,14 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
     if (open === undefined) return;
     const { key, file, entries } = await open.seal(options.recipients);
     open = undefined;
-    if ((await store.put(key, file)) === 'exists') throw new LifeboatError('internal', `two packs are called ${key}`);
+    if ((await store.put(key, file)) === 'exists')
+      throw new LifeboatError('internal', `two packs are called ${key}`);
     count.storedBytes += file.length;
     newPacks.push({ key, sizeBytes: file.length, segment: undefined });
-    const blobs = entries.map((entry) => [entry.id, entry.offset, entry.storedBytes, entry.sizeBytes] as [string, number, number, number]);
+    const blobs = entries.map(
+      (entry) =>
+        [entry.id, entry.offset, entry.storedBytes, entry.sizeBytes] as [string, number, number, number],
+    );
     pending.packs.push({ key, sizeBytes: file.length, blobs });
     if (pending.packs.length >= PACKS_PER_SEGMENT) await writeIndex();
   };

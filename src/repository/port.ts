@@ -62,7 +62,13 @@ export interface BackupWriter {
   /** A tar of these files, sealed as an age file of its own. */
   addArchive(files: readonly ArchiveInput[]): Promise<ArchiveRef>;
   /** Packs, index, manifest, record: durable and visible when this resolves. */
-  commit(manifest: Omit<Manifest, 'version' | 'snapshotId' | 'startedAt' | 'finishedAt' | 'hostname' | 'lifeboatVersion'>, tags?: readonly string[]): Promise<CommitResult>;
+  commit(
+    manifest: Omit<
+      Manifest,
+      'version' | 'snapshotId' | 'startedAt' | 'finishedAt' | 'hostname' | 'lifeboatVersion'
+    >,
+    tags?: readonly string[],
+  ): Promise<CommitResult>;
   /** Stops; what was uploaded stays as garbage that the next run reuses or prune removes. */
   abort(): Promise<void>;
 }

@@ -26,7 +26,7 @@ export interface PruneContext {
  * only spares a running backup from storing things twice.
  */
 export async function prune(context: PruneContext, options: PruneOptions): Promise<PruneResult> {
-  const { store, log } = context;
+  const { log } = context;
   await log.refresh();
   const result = { markedObjects: 0, deletedObjects: 0, freedBytes: 0 };
   if (options.dryRun) {
@@ -40,7 +40,13 @@ export async function prune(context: PruneContext, options: PruneOptions): Promi
   }
   for (;;) {
     const readUpTo = log.entries.length;
-    const dead = (await deadObjects(context, options.graceMs)).slice(0, LONGEST_MARK);
+    const found = await deadObjects(context, options.graceMs).catch(async (error: unknown) => {
+      // Another prune may have deleted lists of a snapshot that was forgotten since our look at the log.
+      await log.refresh();
+      if (log.entries.length === readUpTo) throw error;
+    });
+    if (found === undefined) continue;
+    const dead = found.slice(0, LONGEST_MARK);
     if (dead.length === 0) return result;
     const objects = dead.map(({ key }) => key);
     const mark = await appendUnlessOvertaken(log, signer, objects, readUpTo);
@@ -51,14 +57,22 @@ export async function prune(context: PruneContext, options: PruneOptions): Promi
   }
 }
 
-async function finishMark({ store, log }: PruneContext, signer: Signer, mark: number, objects: readonly string[]): Promise<number> {
+async function finishMark(
+  { store, log }: PruneContext,
+  signer: Signer,
+  mark: number,
+  objects: readonly string[],
+): Promise<number> {
   for (const key of objects) await store.delete(key);
   await log.append({ type: 'done', mark }, signer);
   return objects.length;
 }
 
 /** Everything that these snapshots need. Errors: `repository-damaged`. */
-async function neededObjects(store: ObjectStore, records: Iterable<RecordOf<'snapshot'>>): Promise<Set<string>> {
+async function neededObjects(
+  store: ObjectStore,
+  records: Iterable<RecordOf<'snapshot'>>,
+): Promise<Set<string>> {
   const needed = new Set<string>();
   for (const record of records) {
     needed.add(record.manifest);

@@ -38,7 +38,8 @@ export function createReader(options: ReaderOptions): Reader {
   let packs: Promise<PackCache> | undefined;
   let index: Promise<KnownBlobs> | undefined;
 
-  const openPacks = async (): Promise<PackCache> => createPackCache(store, identities, await readIdKey(store, options.keyObject, identities));
+  const openPacks = async (): Promise<PackCache> =>
+    createPackCache(store, identities, await readIdKey(store, options.keyObject, identities));
 
   const place = (blob: string, packKey: string): void => {
     let number = packNumbers.get(packKey);
@@ -56,7 +57,10 @@ export function createReader(options: ReaderOptions): Reader {
     const { table, packs: indexed } = await index;
     const found = table.get(blob);
     if (found !== undefined) return indexed[found.pack]!.key;
-    throw new LifeboatError('repository-damaged', `blob ${blob} is in no manifest that was read, and in no index`);
+    throw new LifeboatError(
+      'repository-damaged',
+      `blob ${blob} is in no manifest that was read, and in no index`,
+    );
   };
 
   const blobs = async function* (content: Content): AsyncGenerator<Uint8Array> {
@@ -72,7 +76,10 @@ export function createReader(options: ReaderOptions): Reader {
     }
     const sha256 = hash.digest('hex');
     if (sizeBytes === content.sizeBytes && sha256 === content.sha256) return;
-    throw new LifeboatError('repository-damaged', `content is not what was backed up: ${sizeBytes} bytes with SHA-256 ${sha256} instead of ${content.sizeBytes} with ${content.sha256}`);
+    throw new LifeboatError(
+      'repository-damaged',
+      `content is not what was backed up: ${sizeBytes} bytes with SHA-256 ${sha256} instead of ${content.sizeBytes} with ${content.sha256}`,
+    );
   };
 
   return {
@@ -80,7 +87,8 @@ export function createReader(options: ReaderOptions): Reader {
       const root = await readRoot(store, record.manifest, record.id, identities);
       for (const [blob, number] of Object.entries(root.where)) {
         const packKey = root.packs[number];
-        if (packKey === undefined) throw damagedObject(record.manifest, `it does not say in which pack blob ${blob} is`);
+        if (packKey === undefined)
+          throw damagedObject(record.manifest, `it does not say in which pack blob ${blob} is`);
         place(blob, packKey);
       }
       return root;

@@ -10,7 +10,8 @@ import { logKey, sha256Hex } from './object-names.ts';
  */
 export const FIRST_PREVIOUS = '0'.repeat(64);
 
-const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `expected ${digits} lower-case hex digits`);
+const hex = (digits: number) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `expected ${digits} lower-case hex digits`);
 const count = z.int().nonnegative();
 const snapshotId = hex(32);
 const signerRole = z.enum(['host', 'admin']);
@@ -25,7 +26,11 @@ const common = {
 };
 const anyone = { ...common, signer: signerRole };
 const adminOnly = { ...common, signer: z.literal('admin') };
-const evidence = { snapshot: snapshotId, result: z.enum(['PASS', 'FAIL']), summary: z.record(z.string(), z.union([z.string(), z.number()])) };
+const evidence = {
+  snapshot: snapshotId,
+  result: z.enum(['PASS', 'FAIL']),
+  summary: z.record(z.string(), z.union([z.string(), z.number()])),
+};
 
 const bodySchema = z.discriminatedUnion('type', [
   /** The first record: binds lifeboat.json to the admin key before any snapshot exists. */
@@ -46,7 +51,11 @@ const bodySchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({ ...anyone, ...evidence, type: z.literal('verify') }),
   z.strictObject({ ...anyone, ...evidence, type: z.literal('drill') }),
-  z.strictObject({ ...adminOnly, type: z.literal('forget'), snapshots: z.array(z.strictObject({ id: snapshotId, reason: z.string() })).min(1) }),
+  z.strictObject({
+    ...adminOnly,
+    type: z.literal('forget'),
+    snapshots: z.array(z.strictObject({ id: snapshotId, reason: z.string() })).min(1),
+  }),
   z.strictObject({ ...adminOnly, type: z.literal('pin'), snapshot: snapshotId, pinned: z.boolean() }),
   /** Objects that are about to be deleted; nobody may lean on them from here on. */
   z.strictObject({ ...adminOnly, type: z.literal('mark'), objects: z.array(z.string()).min(1) }),
@@ -54,7 +63,16 @@ const bodySchema = z.discriminatedUnion('type', [
   z.strictObject({ ...adminOnly, type: z.literal('done'), mark: z.int().positive() }),
 ]);
 
-const KNOWN_TYPES: ReadonlySet<string> = new Set(['init', 'snapshot', 'verify', 'drill', 'forget', 'pin', 'mark', 'done']);
+const KNOWN_TYPES: ReadonlySet<string> = new Set([
+  'init',
+  'snapshot',
+  'verify',
+  'drill',
+  'forget',
+  'pin',
+  'mark',
+  'done',
+]);
 const unknownBodySchema = z.looseObject({ ...anyone, type: z.string() });
 
 export type RecordBody = z.infer<typeof bodySchema>;
@@ -111,7 +129,8 @@ export function decodeRecord(bytes: Uint8Array, place: RecordPlace): LogEntry {
   const { line, signature } = splitLines(bytes, place.seq);
   const body = parseBody(line, place.seq);
   const role = body.signer;
-  if (!verifyEd25519(place.publicKeys[role], line, signature)) throw damagedRecord(place.seq, `the signature is not one of the ${role} key`);
+  if (!verifyEd25519(place.publicKeys[role], line, signature))
+    throw damagedRecord(place.seq, `the signature is not one of the ${role} key`);
   const expected = {
     repo_id: place.repositoryId,
     seq: place.seq,
@@ -119,7 +138,8 @@ export function decodeRecord(bytes: Uint8Array, place: RecordPlace): LogEntry {
     config_sha256: place.configSha256,
   } as const;
   for (const [field, value] of Object.entries(expected)) {
-    if (body[field as keyof typeof expected] !== value) throw damagedRecord(place.seq, MISPLACED[field as keyof typeof expected]);
+    if (body[field as keyof typeof expected] !== value)
+      throw damagedRecord(place.seq, MISPLACED[field as keyof typeof expected]);
   }
   return {
     seq: place.seq,
@@ -142,7 +162,8 @@ const SIGNATURE_LINE = /^[0-9a-f]{128}\n$/;
 function splitLines(bytes: Uint8Array, seq: number): { line: Uint8Array; signature: Uint8Array } {
   const end = bytes.indexOf(NEWLINE);
   const tail = end === -1 ? '' : Buffer.from(bytes.subarray(end + 1)).toString('latin1');
-  if (!SIGNATURE_LINE.test(tail)) throw damagedRecord(seq, 'it is not a line of JSON and a line of 128 hex digits');
+  if (!SIGNATURE_LINE.test(tail))
+    throw damagedRecord(seq, 'it is not a line of JSON and a line of 128 hex digits');
   return { line: bytes.subarray(0, end), signature: Buffer.from(tail.slice(0, 128), 'hex') };
 }
 
@@ -157,8 +178,12 @@ function parseBody(line: Uint8Array, seq: number): RecordBody | z.infer<typeof u
   const parsed = KNOWN_TYPES.has(type) ? bodySchema.safeParse(value) : unknownBodySchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  const onlyAdmin = issue?.path[0] === 'signer' ? `a ${type} record must be signed by the admin key` : undefined;
-  throw damagedRecord(seq, onlyAdmin ?? `${issue?.path.join('.') ?? 'its body'}: ${issue?.message ?? 'invalid'}`);
+  const onlyAdmin =
+    issue?.path[0] === 'signer' ? `a ${type} record must be signed by the admin key` : undefined;
+  throw damagedRecord(
+    seq,
+    onlyAdmin ?? `${issue?.path.join('.') ?? 'its body'}: ${issue?.message ?? 'invalid'}`,
+  );
 }
 
 export function damagedRecord(seq: number, problem: string): LifeboatError {

@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises';
 const KIT = ['RECOVER.md', 'recover.sh'] as const;
 
 export async function recoveryKit(): Promise<Record<(typeof KIT)[number], Uint8Array>> {
-  const [readme, script] = await Promise.all(KIT.map((name) => readFile(new URL(`recovery-kit/${name}`, import.meta.url))));
+  const [readme, script] = await Promise.all(
+    KIT.map((name) => readFile(new URL(`recovery-kit/${name}`, import.meta.url))),
+  );
   return { 'RECOVER.md': readme!, 'recover.sh': script! };
 }

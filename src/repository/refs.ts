@@ -22,11 +22,19 @@ const schema = z.strictObject({
 /** Object key -> size in bytes. */
 export type ObjectSizes = ReadonlyMap<string, number>;
 
-export async function putRefs(store: ObjectStore, snapshotId: string, objects: ObjectSizes): Promise<PutResult[]> {
+export async function putRefs(
+  store: ObjectStore,
+  snapshotId: string,
+  objects: ObjectSizes,
+): Promise<PutResult[]> {
   const rows = [...objects].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const results: PutResult[] = [];
   for (let at = 0; at < rows.length; at += LONGEST_LIST) {
-    const list: z.infer<typeof schema> = { v: 1, snapshot: snapshotId, objects: rows.slice(at, at + LONGEST_LIST) };
+    const list: z.infer<typeof schema> = {
+      v: 1,
+      snapshot: snapshotId,
+      objects: rows.slice(at, at + LONGEST_LIST),
+    };
     results.push(await putNamed(store, 'refs', await compressText(JSON.stringify(list))));
   }
   return results;

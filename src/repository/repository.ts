@@ -33,7 +33,10 @@ export interface OpenRepositoryOptions {
 }
 
 /** Errors: `repository-missing`, `repository-version`, `repository-damaged` (lifeboat.json). */
-export async function openRepository(store: ObjectStore, options: OpenRepositoryOptions): Promise<Repository> {
+export async function openRepository(
+  store: ObjectStore,
+  options: OpenRepositoryOptions,
+): Promise<Repository> {
   const configBytes = await store.get(CONFIG_KEY).catch((error: unknown) => {
     throw isLifeboatError(error, 'object-missing') ? missingRepository(store, error) : error;
   });
@@ -87,7 +90,17 @@ export async function openRepository(store: ObjectStore, options: OpenRepository
       const marked = new Set([...stateOf(log.entries).openMarks.values()].flat());
       const known = await loadKnownBlobs(store, [key.indexIdentity], marked);
       const { hostname, version, packTargetBytes } = options;
-      return createBackupWriter({ store, config, log, hostKey: key, known, clock, hostname, version, packTargetBytes });
+      return createBackupWriter({
+        store,
+        config,
+        log,
+        hostKey: key,
+        known,
+        clock,
+        hostname,
+        version,
+        packTargetBytes,
+      });
     },
     manifest: async (snapshotId) => (await reader.root(await recordOf(snapshotId))).manifest,
     async *mediaFiles(snapshotId) {
@@ -109,7 +122,11 @@ export async function openRepository(store: ObjectStore, options: OpenRepository
     async pin(snapshotId, pinned) {
       const signer = await adminSigner();
       const { id } = await recordOf(snapshotId);
-      await log.append({ type: 'pin', snapshot: id, pinned }, signer, () => void resolveSnapshot(stateOf(log.entries).snapshots, id));
+      await log.append(
+        { type: 'pin', snapshot: id, pinned },
+        signer,
+        () => void resolveSnapshot(stateOf(log.entries).snapshots, id),
+      );
     },
     prune: (pruneOptions) => prune({ store, log, clock, adminSigner }, pruneOptions),
     async recordEvidence({ type, snapshotId, result, summary }) {
@@ -124,13 +141,18 @@ export async function openRepository(store: ObjectStore, options: OpenRepository
 function refuseForget(snapshots: Awaited<ReturnType<Repository['snapshots']>>, ids: readonly string[]): void {
   for (const id of ids) {
     const snapshot = snapshots.find((one) => one.id === id);
-    if (snapshot === undefined) throw new LifeboatError('snapshot-missing', `there is no snapshot ${id} to forget`);
-    if (snapshot.pinned) throw new LifeboatError('usage', `snapshot ${id} is pinned`, { hint: 'Unpin it first.' });
+    if (snapshot === undefined)
+      throw new LifeboatError('snapshot-missing', `there is no snapshot ${id} to forget`);
+    if (snapshot.pinned)
+      throw new LifeboatError('usage', `snapshot ${id} is pinned`, { hint: 'Unpin it first.' });
   }
 }
 
 function listKeys(config: RepositoryConfig): KeyListing {
-  const recovery = config.recipients.map((recipient) => ({ recipient, opens: ['packs', 'manifests', 'archives', 'index'] }));
+  const recovery = config.recipients.map((recipient) => ({
+    recipient,
+    opens: ['packs', 'manifests', 'archives', 'index'],
+  }));
   const host = config.index_recipients.filter((recipient) => !config.recipients.includes(recipient));
   return {
     recipients: [...recovery, ...host.map((recipient) => ({ recipient, opens: ['index'] }))],

@@ -66,7 +66,11 @@ function rulesOf(policy: RetentionPolicy): Rule[] {
   return rules.filter(({ count }) => count > 0);
 }
 
-function applyRule(rule: Rule, newestFirst: readonly Candidate[], keep: (candidate: Candidate, reason: string) => void): void {
+function applyRule(
+  rule: Rule,
+  newestFirst: readonly Candidate[],
+  keep: (candidate: Candidate, reason: string) => void,
+): void {
   const filled = new Set<string>();
   for (const candidate of newestFirst) {
     if (filled.size >= rule.count) return;

@@ -36,7 +36,9 @@ export function filePieces(wholeBytes: number, pieceBytes: number): Pieces {
     const end = heldBytes - (heldBytes % pieceBytes);
     held = [all.subarray(end)];
     heldBytes -= end;
-    return Array.from({ length: end / pieceBytes }, (_, piece) => all.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
+    return Array.from({ length: end / pieceBytes }, (_, piece) =>
+      all.subarray(piece * pieceBytes, (piece + 1) * pieceBytes),
+    );
   };
   return {
     push(bytes) {
@@ -48,4 +50,3 @@ export function filePieces(wholeBytes: number, pieceBytes: number): Pieces {
     finish: () => (heldBytes === 0 ? [] : [Buffer.concat(held, heldBytes)]),
   };
 }
-

@@ -68,7 +68,12 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
   };
 
   const findKnown = (sha256: string, sizeBytes: number): Content | undefined => {
-    const blobs = sizeBytes === 0 ? [] : sizeBytes <= wholeBytes ? [blobId(idKey, sha256)] : known.files.get(fileId(idKey, sha256));
+    const blobs =
+      sizeBytes === 0
+        ? []
+        : sizeBytes <= wholeBytes
+          ? [blobId(idKey, sha256)]
+          : known.files.get(fileId(idKey, sha256));
     if (blobs === undefined) return undefined;
     const sizes = blobs.map((blob) => known.table.get(blob)?.sizeBytes ?? Number.NaN);
     if (sizes.reduce((sum, size) => sum + size, 0) !== sizeBytes) return undefined;
@@ -76,12 +81,17 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
     return { sizeBytes, sha256, blobs };
   };
 
-  const writeRoot = async (manifest: Manifest, shards: ManifestRoot['shards'], usedPacks: Set<number>): Promise<SizedObject> => {
+  const writeRoot = async (
+    manifest: Manifest,
+    shards: ManifestRoot['shards'],
+    usedPacks: Set<number>,
+  ): Promise<SizedObject> => {
     const numbers = new Map<number, number>();
     const where: Record<string, number> = {};
     for (const blob of manifest.database.dumps.flatMap(({ content }) => content.blobs)) {
       const place = known.table.get(blob);
-      if (place === undefined) throw new LifeboatError('internal', `a dump names blob ${blob}, which this backup has not stored`);
+      if (place === undefined)
+        throw new LifeboatError('internal', `a dump names blob ${blob}, which this backup has not stored`);
       if (!numbers.has(place.pack)) numbers.set(place.pack, numbers.size);
       where[blob] = numbers.get(place.pack)!;
       usedPacks.add(place.pack);
@@ -97,10 +107,14 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
     for (const { body } of log.entries.slice(readUpTo)) {
       const marked = body?.type === 'mark' ? body.objects.find((object) => needed.has(object)) : undefined;
       if (marked === undefined) continue;
-      throw new LifeboatError('locked', `a prune marked ${marked} for deletion while the backup was relying on it`, {
-        hint: 'Run the backup again: it stores those contents anew.',
-        context: { object: marked },
-      });
+      throw new LifeboatError(
+        'locked',
+        `a prune marked ${marked} for deletion while the backup was relying on it`,
+        {
+          hint: 'Run the backup again: it stores those contents anew.',
+          context: { object: marked },
+        },
+      );
     }
   };
 
@@ -113,7 +127,8 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
     async addFile(source) {
       requireRunning();
       const content = await storeStream(source, filePieces(wholeBytes, pieceBytes), packs.store);
-      if (content.blobs.length > 1) packs.remember({ files: { [fileId(idKey, content.sha256)]: [...content.blobs] } });
+      if (content.blobs.length > 1)
+        packs.remember({ files: { [fileId(idKey, content.sha256)]: [...content.blobs] } });
       return content;
     },
     known: findKnown,
@@ -148,7 +163,12 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
         const pack = packs.pack(number)!;
         return pack.segment === undefined ? [pack] : [pack, pack.segment];
       });
-      const needed = new Map([...usedObjects, ...segments, ...objects, ...archives, root].map(({ key, sizeBytes }) => [key, sizeBytes]));
+      const needed = new Map(
+        [...usedObjects, ...segments, ...objects, ...archives, root].map(({ key, sizeBytes }) => [
+          key,
+          sizeBytes,
+        ]),
+      );
       const refs = (await putRefs(store, snapshotId, needed)).map(counted);
       for (const { key, sizeBytes } of refs) needed.set(key, sizeBytes);
 
@@ -189,12 +209,18 @@ function fileId(idKey: Uint8Array, sha256: string): string {
   return createHmac('sha256', idKey).update('file:').update(sha256).digest('hex');
 }
 
-function totals(manifest: Manifest, shards: readonly { files: number; bytes: number }[]): { files: number; bytes: number } {
+function totals(
+  manifest: Manifest,
+  shards: readonly { files: number; bytes: number }[],
+): { files: number; bytes: number } {
   const dumps = manifest.database.dumps.map(({ content }) => content.sizeBytes);
   const archives = [manifest.keys.archive, manifest.config.archive];
   const all = [...dumps, ...archives.map(({ sizeBytes }) => sizeBytes), ...shards.map(({ bytes }) => bytes)];
   return {
-    files: shards.reduce((sum, { files }) => sum + files, 0) + archives.reduce((sum, { files }) => sum + files.length, 0) + dumps.length,
+    files:
+      shards.reduce((sum, { files }) => sum + files, 0) +
+      archives.reduce((sum, { files }) => sum + files.length, 0) +
+      dumps.length,
     bytes: all.reduce((sum, bytes) => sum + bytes, 0),
   };
 }

@@ -5,10 +5,14 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { backUp, makeRepository, sampleSource, type Fixture, type Source } from '../repository/fixture.ts';
+import { listAll } from '../repository/memory-store.ts';
 
 const run = promisify(execFile);
 /** What RECOVER.md says is needed, and nothing else: no node on this PATH. */
-const TOOLS = 'bash age zstd jq tar sha256sum realpath dirname mkdir mktemp rm ls cat cut sed tr xargs sort head tail wc chmod diff'.split(' ');
+const TOOLS =
+  'bash age zstd jq tar sha256sum realpath dirname mkdir mktemp rm ls cat cut sed tr xargs sort head tail wc chmod diff'.split(
+    ' ',
+  );
 
 const hostile: Source = {
   ...sampleSource('second'),
@@ -33,7 +37,12 @@ it('restores any snapshot with age, zstd, jq and tar alone, equal to the source'
   const bash = await handTools(fixture);
 
   const { stdout: list } = await bash('list');
-  expect(list.split('\n').filter((line) => line.includes('example.com')).map((line) => line.slice(0, 32))).toEqual([old.id, newest.id]);
+  expect(
+    list
+      .split('\n')
+      .filter((line) => line.includes('example.com'))
+      .map((line) => line.slice(0, 32)),
+  ).toEqual([old.id, newest.id]);
 
   for (const [name, source] of [
     ['latest', hostile],
@@ -46,8 +55,12 @@ it('restores any snapshot with age, zstd, jq and tar alone, equal to the source'
     await run('diff', ['-r', join(wanted, 'media'), join(target, 'media')]);
     await run('diff', ['-r', join(wanted, 'database'), join(target, 'database')]);
     expect(await readFile(join(target, 'keys/etc/example.signing.key'), 'utf8')).toBe(source.signingKey);
-    expect(await readFile(join(target, 'config/etc/homeserver.yaml'), 'utf8')).toBe('server_name: example.com\n');
-    expect(JSON.parse(await readFile(join(target, 'manifest.json'), 'utf8'))).toMatchObject({ homeserver: { serverName: 'example.com' } });
+    expect(await readFile(join(target, 'config/etc/homeserver.yaml'), 'utf8')).toBe(
+      'server_name: example.com\n',
+    );
+    expect(JSON.parse(await readFile(join(target, 'manifest.json'), 'utf8'))).toMatchObject({
+      homeserver: { serverName: 'example.com' },
+    });
     await run('find', [target, '-name', '.recover-*']).then(({ stdout }) => expect(stdout).toBe(''));
   }
 });
@@ -70,9 +83,14 @@ it('does not list a forgotten snapshot, and stops at a damaged object or a wrong
   const bytes = await readFile(path);
   bytes[bytes.length >> 1]! ^= 1;
   await writeFile(path, bytes);
-  await expect(bash('latest', join(fixture.directory, 'target-damaged'))).rejects.toThrow(`object ${pack} is damaged`);
+  await expect(bash('latest', join(fixture.directory, 'target-damaged'))).rejects.toThrow(
+    `object ${pack} is damaged`,
+  );
 
-  await writeFile(join(fixture.directory, 'identity.txt'), `AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ\n`);
+  await writeFile(
+    join(fixture.directory, 'identity.txt'),
+    `AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ\n`,
+  );
   await expect(bash('latest', join(fixture.directory, 'target-wrong'))).rejects.toThrow('age');
 });
 
@@ -82,7 +100,11 @@ async function handTools(fixture: Fixture): Promise<(...args: string[]) => Promi
   for (const tool of TOOLS) await symlink((await run('which', [tool])).stdout.trim(), join(bin, tool));
   const identity = join(fixture.directory, 'identity.txt');
   await writeFile(identity, `# recovery\n${fixture.identity.reveal()}\n`, { mode: 0o600 });
-  return (...args) => run(join(bin, 'bash'), [join(fixture.root, 'recover.sh'), identity, ...args], { env: { PATH: bin }, cwd: fixture.directory });
+  return (...args) =>
+    run(join(bin, 'bash'), [join(fixture.root, 'recover.sh'), identity, ...args], {
+      env: { PATH: bin },
+      cwd: fixture.directory,
+    });
 }
 
 async function writeWanted(directory: string, source: Source): Promise<void> {
@@ -95,6 +117,6 @@ async function writeWanted(directory: string, source: Source): Promise<void> {
 }
 
 async function newestKey(fixture: Fixture, prefix: string): Promise<string> {
-  const objects = await Array.fromAsync(fixture.store.list(prefix));
+  const objects = await listAll(fixture.store, prefix);
   return objects.toSorted((a, b) => b.modified.getTime() - a.modified.getTime())[0]!.key;
 }

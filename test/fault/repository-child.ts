@@ -8,7 +8,13 @@ import { openLocalStore } from '../../src/storage/local.ts';
 import type { ObjectStore } from '../../src/storage/port.ts';
 import { backUp, openOptions, seededSource } from '../repository/fixture.ts';
 
-const [directory, root, mode, seed, killAt] = process.argv.slice(2) as [string, string, string, string, string];
+const [directory, root, mode, seed, killAt] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+];
 const [moment, number] = killAt.split(' ');
 let operations = 0;
 
@@ -34,7 +40,10 @@ if (mode === 'backup') {
   process.stdout.write(`${entry.id}\n`);
 } else {
   const snapshots = await repository.snapshots();
-  await repository.forget(snapshots.slice(0, -1).map(({ id }) => id), {});
+  await repository.forget(
+    snapshots.slice(0, -1).map(({ id }) => id),
+    {},
+  );
   await repository.prune({ dryRun: false, graceMs: 0 });
 }
 process.stdout.write(`${operations} operations\n`);

@@ -11,7 +11,12 @@ const SAMPLES = 40;
 async function detected(store: ObjectStore): Promise<boolean> {
   const { clock, hostname, version } = openOptions('');
   try {
-    const repository = await openRepository(store, { clock, hostname, version, stateDirectory: '/nonexistent/lifeboat-state' });
+    const repository = await openRepository(store, {
+      clock,
+      hostname,
+      version,
+      stateDirectory: '/nonexistent/lifeboat-state',
+    });
     await repository.snapshots();
     return !(await repository.check({ readData: 'all' })).ok;
   } catch {
@@ -24,7 +29,12 @@ async function soundRepository(): Promise<MemoryStore> {
   const repository = await fixture.open();
   const { entry } = await backUp(repository, sampleSource('first'));
   await backUp(repository, sampleSource('second'));
-  await repository.recordEvidence({ type: 'drill', snapshotId: entry.id, result: 'PASS', summary: { checks: 3 } });
+  await repository.recordEvidence({
+    type: 'drill',
+    snapshotId: entry.id,
+    result: 'PASS',
+    summary: { checks: 3 },
+  });
   return await copyToMemory(fixture.store);
 }
 
@@ -52,7 +62,8 @@ describe('without any key', () => {
     const store = await soundRepository();
     const records = [...store.objects.keys()].filter((key) => key.startsWith('log/'));
     expect(records).toHaveLength(4);
-    for (const key of records) expect(await undetected(store, key, everyFlip(store.objects.get(key)!)), key).toBe(0);
+    for (const key of records)
+      expect(await undetected(store, key, everyFlip(store.objects.get(key)!)), key).toBe(0);
   });
 
   it('every flipped bit of lifeboat.json is detected', { timeout: 120_000 }, async () => {
@@ -60,33 +71,43 @@ describe('without any key', () => {
     expect(await undetected(store, 'lifeboat.json', everyFlip(store.objects.get('lifeboat.json')!))).toBe(0);
   });
 
-  it('flipped bits of all other objects, and every way to shorten them, are detected', { timeout: 120_000 }, async () => {
-    const store = await soundRepository();
-    const objects = [...store.objects.keys()].filter((key) => !key.startsWith('log/') && key !== 'lifeboat.json');
-    for (const key of objects) {
-      const bytes = store.objects.get(key)!;
-      const step = Math.max(1, Math.floor((bytes.length * 8) / SAMPLES)) | 1;
-      expect(await undetected(store, key, everyFlip(bytes, step)), key).toBe(0);
-      const cuts = [0, 1, bytes.length >> 1, bytes.length - 1].map((length) => bytes.subarray(0, length));
-      expect(await undetected(store, key, cuts), key).toBe(0);
-    }
-  });
+  it(
+    'flipped bits of all other objects, and every way to shorten them, are detected',
+    { timeout: 120_000 },
+    async () => {
+      const store = await soundRepository();
+      const objects = [...store.objects.keys()].filter(
+        (key) => !key.startsWith('log/') && key !== 'lifeboat.json',
+      );
+      for (const key of objects) {
+        const bytes = store.objects.get(key)!;
+        const step = Math.max(1, Math.floor((bytes.length * 8) / SAMPLES)) | 1;
+        expect(await undetected(store, key, everyFlip(bytes, step)), key).toBe(0);
+        const cuts = [0, 1, bytes.length >> 1, bytes.length - 1].map((length) => bytes.subarray(0, length));
+        expect(await undetected(store, key, cuts), key).toBe(0);
+      }
+    },
+  );
 
-  it('the removal of any object, and the exchange of any two, are detected', { timeout: 120_000 }, async () => {
-    const store = await soundRepository();
-    const keys = [...store.objects.keys()];
-    for (const [at, key] of keys.entries()) {
-      const bytes = store.objects.get(key)!;
-      store.objects.delete(key);
-      // The newest record is the one thing that only a machine with a memory misses: see log.test.ts.
-      if (key !== 'log/0000000004.json') expect(await detected(store), `without ${key}`).toBe(true);
-      const other = keys[(at + 1) % keys.length]!;
-      const otherBytes = store.objects.get(other)!;
-      store.objects.set(key, otherBytes);
-      store.objects.set(other, bytes);
-      expect(await detected(store), `${key} and ${other} exchanged`).toBe(true);
-      store.objects.set(key, bytes);
-      store.objects.set(other, otherBytes);
-    }
-  });
+  it(
+    'the removal of any object, and the exchange of any two, are detected',
+    { timeout: 120_000 },
+    async () => {
+      const store = await soundRepository();
+      const keys = [...store.objects.keys()];
+      for (const [at, key] of keys.entries()) {
+        const bytes = store.objects.get(key)!;
+        store.objects.delete(key);
+        // The newest record is the one thing that only a machine with a memory misses: see log.test.ts.
+        if (key !== 'log/0000000004.json') expect(await detected(store), `without ${key}`).toBe(true);
+        const other = keys[(at + 1) % keys.length]!;
+        const otherBytes = store.objects.get(other)!;
+        store.objects.set(key, otherBytes);
+        store.objects.set(other, bytes);
+        expect(await detected(store), `${key} and ${other} exchanged`).toBe(true);
+        store.objects.set(key, bytes);
+        store.objects.set(other, otherBytes);
+      }
+    },
+  );
 });

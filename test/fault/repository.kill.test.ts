@@ -17,8 +17,16 @@ interface Ended {
 }
 
 /** `killAfterMs` counts from the moment at which the repository is open. */
-async function child(fixture: Fixture, mode: 'backup' | 'prune', seed: string, killAt: string, killAfterMs?: number): Promise<Ended> {
-  const running = spawn(process.execPath, [CHILD, fixture.directory, fixture.root, mode, seed, killAt], { stdio: ['ignore', 'pipe', 'pipe'] });
+async function child(
+  fixture: Fixture,
+  mode: 'backup' | 'prune',
+  seed: string,
+  killAt: string,
+  killAfterMs?: number,
+): Promise<Ended> {
+  const running = spawn(process.execPath, [CHILD, fixture.directory, fixture.root, mode, seed, killAt], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   running.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
@@ -29,11 +37,16 @@ async function child(fixture: Fixture, mode: 'backup' | 'prune', seed: string, k
     await sleep(killAfterMs);
     running.kill('SIGKILL');
   });
-  return new Promise((resolve) => running.on('close', (code, signal) => resolve({ code, signal, stdout, stderr })));
+  return new Promise((resolve) =>
+    running.on('close', (code, signal) => resolve({ code, signal, stdout, stderr })),
+  );
 }
 
 /** Nothing committed is lost, the repository is sound without repair, and the newest snapshot reads back. */
-async function survivors(fixture: Fixture, committed: Map<string, string>): Promise<readonly SnapshotEntry[]> {
+async function survivors(
+  fixture: Fixture,
+  committed: Map<string, string>,
+): Promise<readonly SnapshotEntry[]> {
   const repository = await fixture.open();
   const snapshots = await repository.snapshots();
   const ids = snapshots.map(({ id }) => id);
@@ -43,34 +56,43 @@ async function survivors(fixture: Fixture, committed: Map<string, string>): Prom
 }
 
 describe('a backup that is killed', () => {
-  it('at every put, before and after it, loses nothing; the next one works', { timeout: 180_000 }, async () => {
-    await using fixture = await makeRepository();
-    const committed = new Map<string, string>();
-    await backUp(await fixture.open(), seededSource('start')).then(({ entry }) => committed.set(entry.id, 'start'));
-    const trial = await child(fixture, 'backup', 'trial', 'never');
-    const operations = Number(/(\d+) operations/.exec(trial.stdout)?.[1]);
-    expect(operations).toBeGreaterThan(8);
+  it(
+    'at every put, before and after it, loses nothing; the next one works',
+    { timeout: 180_000 },
+    async () => {
+      await using fixture = await makeRepository();
+      const committed = new Map<string, string>();
+      await backUp(await fixture.open(), seededSource('start')).then(({ entry }) =>
+        committed.set(entry.id, 'start'),
+      );
+      const trial = await child(fixture, 'backup', 'trial', 'never');
+      const operations = Number(/(\d+) operations/.exec(trial.stdout)?.[1]);
+      expect(operations).toBeGreaterThan(8);
 
-    for (let operation = 1; operation <= operations; operation += 1) {
-      for (const moment of ['before', 'after']) {
-        const seed = `${moment} ${operation}`;
-        const { signal } = await child(fixture, 'backup', seed, seed);
-        expect(signal).toBe('SIGKILL');
-        const snapshots = await survivors(fixture, committed);
-        // Only the record makes a snapshot, and it is the last put: killed after it, the snapshot is there and whole.
-        const newest = snapshots.at(-1)!;
-        const isNew = !committed.has(newest.id) && seed === `after ${operations}`;
-        if (isNew) expect(await readBack(await fixture.open(), newest.id)).toEqual(seededSource(seed));
-        expect(snapshots).toHaveLength(committed.size + 1 + (isNew ? 1 : 0));
+      for (let operation = 1; operation <= operations; operation += 1) {
+        for (const moment of ['before', 'after']) {
+          const seed = `${moment} ${operation}`;
+          const { signal } = await child(fixture, 'backup', seed, seed);
+          expect(signal).toBe('SIGKILL');
+          const snapshots = await survivors(fixture, committed);
+          // Only the record makes a snapshot, and it is the last put: killed after it, the snapshot is there and whole.
+          const newest = snapshots.at(-1)!;
+          const isNew = !committed.has(newest.id) && seed === `after ${operations}`;
+          if (isNew) expect(await readBack(await fixture.open(), newest.id)).toEqual(seededSource(seed));
+          expect(snapshots).toHaveLength(committed.size + 1 + (isNew ? 1 : 0));
+        }
+        const { entry } = await backUp(await fixture.open(), seededSource(`before ${operation}`));
+        committed.set(entry.id, `before ${operation}`);
       }
-      const { entry } = await backUp(await fixture.open(), seededSource(`before ${operation}`));
-      committed.set(entry.id, `before ${operation}`);
-    }
-    const repository = await fixture.open();
-    for (const [id, seed] of committed) expect(await readBack(repository, id)).toEqual(seededSource(seed));
-    await repository.prune({ dryRun: false, graceMs: 0 });
-    expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({ ok: true, findings: [] });
-  });
+      const repository = await fixture.open();
+      for (const [id, seed] of committed) expect(await readBack(repository, id)).toEqual(seededSource(seed));
+      await repository.prune({ dryRun: false, graceMs: 0 });
+      expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({
+        ok: true,
+        findings: [],
+      });
+    },
+  );
 
   it('at random moments loses nothing; the next one works', { timeout: 120_000 }, async () => {
     await using fixture = await makeRepository();
@@ -86,28 +108,44 @@ describe('a backup that is killed', () => {
     expect(killed).toBeGreaterThan(0);
     const repository = await fixture.open();
     for (const [id, seed] of committed) expect(await readBack(repository, id)).toEqual(seededSource(seed));
-    expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({ ok: true, findings: [] });
+    expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({
+      ok: true,
+      findings: [],
+    });
   });
 });
 
 describe('a prune that is killed', () => {
-  it('at any mark, delete or done loses nothing; the next one finishes it', { timeout: 180_000 }, async () => {
-    for (let operation = 1; operation <= 10; operation += 1) {
-      await using fixture = await makeRepository();
-      for (const seed of ['one', 'two', 'kept']) await backUp(await fixture.open(), seededSource(seed));
-      const kept = await (await fixture.open()).resolve('latest');
-      const { signal } = await child(fixture, 'prune', '-', `${operation % 2 === 0 ? 'before' : 'after'} ${operation}`);
-      expect(signal).toBe('SIGKILL');
-      await survivors(fixture, new Map([[kept.id, 'kept']]));
-      expect(await readBack(await fixture.open(), kept.id)).toEqual(seededSource('kept'));
-      const repository = await fixture.open();
-      const old = (await repository.snapshots()).slice(0, -1).map(({ id }) => id);
-      await repository.forget(old, {});
-      await repository.prune({ dryRun: false, graceMs: 0 });
-      expect(await repository.prune({ dryRun: true, graceMs: 0 })).toMatchObject({ markedObjects: 0 });
-      expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({ ok: true, findings: [], snapshots: 1 });
-    }
-  });
+  it(
+    'at any mark, delete or done loses nothing; the next one finishes it',
+    { timeout: 180_000 },
+    async () => {
+      for (let operation = 1; operation <= 10; operation += 1) {
+        await using fixture = await makeRepository();
+        for (const seed of ['one', 'two', 'kept']) await backUp(await fixture.open(), seededSource(seed));
+        const kept = await (await fixture.open()).resolve('latest');
+        const { signal } = await child(
+          fixture,
+          'prune',
+          '-',
+          `${operation % 2 === 0 ? 'before' : 'after'} ${operation}`,
+        );
+        expect(signal).toBe('SIGKILL');
+        await survivors(fixture, new Map([[kept.id, 'kept']]));
+        expect(await readBack(await fixture.open(), kept.id)).toEqual(seededSource('kept'));
+        const repository = await fixture.open();
+        const old = (await repository.snapshots()).slice(0, -1).map(({ id }) => id);
+        await repository.forget(old, {});
+        await repository.prune({ dryRun: false, graceMs: 0 });
+        expect(await repository.prune({ dryRun: true, graceMs: 0 })).toMatchObject({ markedObjects: 0 });
+        expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({
+          ok: true,
+          findings: [],
+          snapshots: 1,
+        });
+      }
+    },
+  );
 });
 
 describe('two processes', () => {
@@ -123,19 +161,29 @@ describe('two processes', () => {
     expect(await repository.snapshots()).toHaveLength(3);
   });
 
-  it('one of which prunes while the other backs up the same content never leave a snapshot that cannot be read', { timeout: 120_000 }, async () => {
-    await using fixture = await makeRepository();
-    await backUp(await fixture.open(), seededSource('same'));
-    await backUp(await fixture.open(), seededSource('other'));
-    for (let round = 0; round < 4; round += 1) {
-      const [backup, prune] = await Promise.all([child(fixture, 'backup', 'same', 'never'), child(fixture, 'prune', '-', 'never')]);
-      expect(prune).toMatchObject({ code: 0, stderr: '' });
-      // Refused, and to be run again, is the only way in which it may fail.
-      if (backup.code !== 0) expect(backup.stderr).toContain("code: 'locked'");
-      const repository = await fixture.open();
-      expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({ ok: true, findings: [] });
-      const { entry } = await backUp(repository, seededSource('other'));
-      expect(await readBack(repository, entry.id)).toEqual(seededSource('other'));
-    }
-  });
+  it(
+    'one of which prunes while the other backs up the same content never leave a snapshot that cannot be read',
+    { timeout: 120_000 },
+    async () => {
+      await using fixture = await makeRepository();
+      await backUp(await fixture.open(), seededSource('same'));
+      await backUp(await fixture.open(), seededSource('other'));
+      for (let round = 0; round < 4; round += 1) {
+        const [backup, prune] = await Promise.all([
+          child(fixture, 'backup', 'same', 'never'),
+          child(fixture, 'prune', '-', 'never'),
+        ]);
+        expect(prune).toMatchObject({ code: 0, stderr: '' });
+        // Refused, and to be run again, is the only way in which it may fail.
+        if (backup.code !== 0) expect(backup.stderr).toContain("code: 'locked'");
+        const repository = await fixture.open();
+        expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({
+          ok: true,
+          findings: [],
+        });
+        const { entry } = await backUp(repository, seededSource('other'));
+        expect(await readBack(repository, entry.id)).toEqual(seededSource('other'));
+      }
+    },
+  );
 });

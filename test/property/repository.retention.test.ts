@@ -50,7 +50,8 @@ describe('retention', () => {
         const proven = all.findLast(({ drill }) => drill?.result === 'PASS');
         if (proven !== undefined) expect(kept).toContain(proven.id);
         expect(kept.size).toBeGreaterThanOrEqual(Math.min(policy.floor ?? 0, all.length));
-        for (const { id } of all.slice(-(policy.keepLast || Infinity))) if ((policy.keepLast ?? 0) > 0) expect(kept).toContain(id);
+        for (const { id } of all.slice(-(policy.keepLast || Infinity)))
+          if ((policy.keepLast ?? 0) > 0) expect(kept).toContain(id);
       }),
     );
   });

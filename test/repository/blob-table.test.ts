@@ -16,7 +16,8 @@ describe('the table of known blobs', () => {
           if (!map.has(idOf(value))) map.set(idOf(value), { pack, sizeBytes });
         }
         expect(table.size).toBe(map.size);
-        for (let value = 0; value <= 200; value += 1) expect(table.get(idOf(value))).toEqual(map.get(idOf(value)));
+        for (let value = 0; value <= 200; value += 1)
+          expect(table.get(idOf(value))).toEqual(map.get(idOf(value)));
       }),
       { numRuns: 50 },
     );
@@ -24,9 +25,12 @@ describe('the table of known blobs', () => {
 
   it('keeps everything when it grows, also ids that begin alike', () => {
     const table = createBlobTable();
-    const ids = Array.from({ length: 20_000 }, (_, value) => (value % 2 === 0 ? idOf(value) : `00000000${idOf(value).slice(8)}`));
+    const ids = Array.from({ length: 20_000 }, (_, value) =>
+      value % 2 === 0 ? idOf(value) : `00000000${idOf(value).slice(8)}`,
+    );
     for (const [value, id] of ids.slice(0, 6000).entries()) table.add(id, value, value);
-    for (const [value, id] of ids.slice(0, 6000).entries()) expect(table.get(id)).toEqual({ pack: value, sizeBytes: value });
+    for (const [value, id] of ids.slice(0, 6000).entries())
+      expect(table.get(id)).toEqual({ pack: value, sizeBytes: value });
     expect(table.has(idOf(-1))).toBe(false);
   });
 });

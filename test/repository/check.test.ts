@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { CheckFinding, CheckOptions } from '../../src/repository/port.ts';
 import type { ObjectStore } from '../../src/storage/port.ts';
 import { backUp, makeRepository, sampleSource, type Fixture } from './fixture.ts';
-import { copyToMemory, flipBit, type MemoryStore } from './memory-store.ts';
+import { copyToMemory, flipBit, type MemoryStore, listAll } from './memory-store.ts';
 
 const CLASSES = ['packs/', 'index/', 'manifests/', 'refs/', 'archives/', 'keys/'];
 
@@ -12,36 +12,42 @@ describe('check without any key', () => {
     await backUp(await fixture.open(), sampleSource());
     const result = await check(fixture, fixture.store);
     expect(result).toMatchObject({ ok: true, findings: [], snapshots: 1 });
-    const stored = await Array.fromAsync(fixture.store.list(''));
+    const stored = await listAll(fixture.store);
     expect(result.objects).toBe(stored.length);
   });
 
-  it.each(CLASSES)('names a flipped, cut, missing and exchanged object of %s with the snapshots that need it', async (prefix) => {
-    await using fixture = await makeRepository();
-    const { entry: first } = await backUp(await fixture.open(), sampleSource('first'));
-    const { entry: second } = await backUp(await fixture.open(), sampleSource('second'));
-    const damages: Record<string, (store: MemoryStore, key: string, other: string) => void> = {
-      flipped: (store, key) => store.objects.set(key, flipBit(store.objects.get(key)!, 999)),
-      cut: (store, key) => store.objects.set(key, store.objects.get(key)!.subarray(0, -1)),
-      empty: (store, key) => store.objects.set(key, new Uint8Array()),
-      missing: (store, key) => store.objects.delete(key),
-      exchanged: (store, key, other) => store.objects.set(key, store.objects.get(other)!),
-    };
-    const copy = await copyToMemory(fixture.store);
-    const keys = [...copy.objects.keys()].filter((key) => key.startsWith(prefix));
-    for (const [name, damage] of Object.entries(damages)) {
-      for (const key of keys) {
-        const store = await copyToMemory(copy);
-        damage(store, key, keys.find((one) => one !== key) ?? 'lifeboat.json');
-        const { ok, findings } = await check(fixture, store);
-        expect(ok, `${name} ${key}`).toBe(false);
-        expect(findings.map(({ object }) => object), name).toEqual([key]);
-        const [finding] = findings as [CheckFinding];
-        expect([[first.id], [second.id], [first.id, second.id]]).toContainEqual(finding.snapshots);
-        expect(finding.consequence).not.toBe('');
+  it.each(CLASSES)(
+    'names a flipped, cut, missing and exchanged object of %s with the snapshots that need it',
+    async (prefix) => {
+      await using fixture = await makeRepository();
+      const { entry: first } = await backUp(await fixture.open(), sampleSource('first'));
+      const { entry: second } = await backUp(await fixture.open(), sampleSource('second'));
+      const damages: Record<string, (store: MemoryStore, key: string, other: string) => void> = {
+        flipped: (store, key) => store.objects.set(key, flipBit(store.objects.get(key)!, 999)),
+        cut: (store, key) => store.objects.set(key, store.objects.get(key)!.subarray(0, -1)),
+        empty: (store, key) => store.objects.set(key, new Uint8Array()),
+        missing: (store, key) => store.objects.delete(key),
+        exchanged: (store, key, other) => store.objects.set(key, store.objects.get(other)!),
+      };
+      const copy = await copyToMemory(fixture.store);
+      const keys = [...copy.objects.keys()].filter((key) => key.startsWith(prefix));
+      for (const [name, damage] of Object.entries(damages)) {
+        for (const key of keys) {
+          const store = await copyToMemory(copy);
+          damage(store, key, keys.find((one) => one !== key) ?? 'lifeboat.json');
+          const { ok, findings } = await check(fixture, store);
+          expect(ok, `${name} ${key}`).toBe(false);
+          expect(
+            findings.map(({ object }) => object),
+            name,
+          ).toEqual([key]);
+          const [finding] = findings as [CheckFinding];
+          expect([[first.id], [second.id], [first.id, second.id]]).toContainEqual(finding.snapshots);
+          expect(finding.consequence).not.toBe('');
+        }
       }
-    }
-  });
+    },
+  );
 
   it('finds a pack of another size or a missing one without reading packs', async () => {
     await using fixture = await makeRepository();
@@ -50,7 +56,9 @@ describe('check without any key', () => {
     const [key] = [...store.objects.keys()].filter((one) => one.startsWith('packs/'));
     store.objects.set(key!, store.objects.get(key!)!.subarray(1));
     const result = await check(fixture, store, { readData: 'none' });
-    expect(result.findings.map(({ object, problem }) => [object, problem.includes('instead of')])).toEqual([[key, true]]);
+    expect(result.findings.map(({ object, problem }) => [object, problem.includes('instead of')])).toEqual([
+      [key, true],
+    ]);
   });
 
   it('reads about the share of the packs that was asked for', async () => {
@@ -84,8 +92,16 @@ describe('check without any key', () => {
     store.objects.set('log/README', Buffer.from('hello'));
     store.objects.set(garbage.object, Buffer.from('rot'));
     const { findings } = await check(fixture, store);
-    expect(findings.filter(({ severity }) => severity === 'warning').map(({ object }) => object).toSorted()).toEqual(['log/README', 'packs/aa/notes.txt']);
-    expect(findings.find(({ object }) => object === garbage.object)).toMatchObject({ snapshots: [], consequence: 'no snapshot needs it; prune removes it' });
+    expect(
+      findings
+        .filter(({ severity }) => severity === 'warning')
+        .map(({ object }) => object)
+        .toSorted(),
+    ).toEqual(['log/README', 'packs/aa/notes.txt']);
+    expect(findings.find(({ object }) => object === garbage.object)).toMatchObject({
+      snapshots: [],
+      consequence: 'no snapshot needs it; prune removes it',
+    });
   });
 });
 
@@ -94,13 +110,18 @@ describe('check with an identity', () => {
     await using fixture = await makeRepository();
     const keyless = await fixture.open({ identities: [] });
     expect(keyless.canRead).toBe(false);
-    await expect(keyless.check({ readData: 'all', decrypt: true })).rejects.toMatchObject({ code: 'identity-missing' });
+    await expect(keyless.check({ readData: 'all', decrypt: true })).rejects.toMatchObject({
+      code: 'identity-missing',
+    });
   });
 
   it('verifies every blob and every place that a manifest names', async () => {
     await using fixture = await makeRepository();
     await backUp(await fixture.open(), sampleSource());
-    expect(await (await fixture.open()).check({ readData: 'all', decrypt: true })).toMatchObject({ ok: true, findings: [] });
+    expect(await (await fixture.open()).check({ readData: 'all', decrypt: true })).toMatchObject({
+      ok: true,
+      findings: [],
+    });
   });
 
   it('reports a damaged pack once, with the snapshot', async () => {
@@ -115,5 +136,7 @@ describe('check with an identity', () => {
 });
 
 async function check(fixture: Fixture, store: ObjectStore, options: CheckOptions = { readData: 'all' }) {
-  return (await fixture.open({ identities: [], hostKeyFile: undefined, adminKeyFile: undefined }, store)).check(options);
+  return (
+    await fixture.open({ identities: [], hostKeyFile: undefined, adminKeyFile: undefined }, store)
+  ).check(options);
 }

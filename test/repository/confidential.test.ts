@@ -20,7 +20,14 @@ describe('what others learn', () => {
     const opened: Record<string, boolean> = {};
     for await (const { key } of fixture.store.list('')) {
       if (!key.endsWith('.age')) continue;
-      opened[key.split('/')[0]!] = await run('age', ['-d', '-i', identityFile, '-o', '/dev/null', join(fixture.root, key)]).then(
+      opened[key.split('/')[0]!] = await run('age', [
+        '-d',
+        '-i',
+        identityFile,
+        '-o',
+        '/dev/null',
+        join(fixture.root, key),
+      ]).then(
         () => true,
         () => false,
       );
@@ -66,6 +73,8 @@ describe('what others learn', () => {
 });
 
 async function identityOfHost(fixture: Fixture): Promise<string> {
-  const { index_identity: identity } = JSON.parse(await readFile(join(fixture.directory, 'host.key'), 'utf8')) as { index_identity: string };
+  const { index_identity: identity } = JSON.parse(
+    await readFile(join(fixture.directory, 'host.key'), 'utf8'),
+  ) as { index_identity: string };
   return identity;
 }

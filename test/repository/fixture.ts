@@ -47,7 +47,8 @@ export async function makeRepository(place?: string): Promise<Fixture> {
     store,
     identity,
     repositoryId: created.repositoryId,
-    open: (options = {}, other = store) => openRepository(other, { ...openOptions(directory), identities: [identity], ...options }),
+    open: (options = {}, other = store) =>
+      openRepository(other, { ...openOptions(directory), identities: [identity], ...options }),
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }
@@ -86,7 +87,8 @@ export function sampleSource(seed = 'a'): Source {
 
 /** The same bytes for the same seed, also in another process. */
 export function seededSource(seed: string): Source {
-  const bytes = (name: string, outputLength: number) => createHash('shake256', { outputLength }).update(seed).update(name).digest();
+  const bytes = (name: string, outputLength: number) =>
+    createHash('shake256', { outputLength }).update(seed).update(name).digest();
   return {
     dump: bytes('dump', 250_000),
     media: { 'local_content/aa': bytes('aa', 30_000), 'local_content/bb': bytes('bb', 100) },
@@ -95,14 +97,21 @@ export function seededSource(seed: string): Source {
 }
 
 /** A whole backup; `beforeCommit` may interfere. */
-export async function backUp(repository: Repository, source: Source, beforeCommit?: () => Promise<void>): Promise<CommitResult> {
+export async function backUp(
+  repository: Repository,
+  source: Source,
+  beforeCommit?: () => Promise<void>,
+): Promise<CommitResult> {
   const writer = await repository.startBackup();
   const parts = await writeSource(writer, source);
   await beforeCommit?.();
   return writer.commit(parts, ['test']);
 }
 
-export async function writeSource(writer: BackupWriter, source: Source): Promise<Parameters<BackupWriter['commit']>[0]> {
+export async function writeSource(
+  writer: BackupWriter,
+  source: Source,
+): Promise<Parameters<BackupWriter['commit']>[0]> {
   const content = await writer.addStream(Readable.from([source.dump]));
   let bytes = 0;
   for (const [path, body] of Object.entries(source.media).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
@@ -111,12 +120,30 @@ export async function writeSource(writer: BackupWriter, source: Source): Promise
     await writer.addMedia({ path, mode: 0o640, mediaClass: 'local_content', ...stored });
   }
   const keys = await writer.addArchive([
-    { path: 'etc/example.signing.key', source: '/etc/example.signing.key', role: 'signing-key', mode: 0o600, body: Buffer.from(source.signingKey) },
+    {
+      path: 'etc/example.signing.key',
+      source: '/etc/example.signing.key',
+      role: 'signing-key',
+      mode: 0o600,
+      body: Buffer.from(source.signingKey),
+    },
   ]);
   const config = await writer.addArchive([
-    { path: 'etc/homeserver.yaml', source: '/etc/homeserver.yaml', role: 'homeserver-config', mode: 0o640, body: Buffer.from('server_name: example.com\n') },
+    {
+      path: 'etc/homeserver.yaml',
+      source: '/etc/homeserver.yaml',
+      role: 'homeserver-config',
+      mode: 0o640,
+      body: Buffer.from('server_name: example.com\n'),
+    },
   ]);
-  return manifestParts({ dumps: [{ name: 'all.dump', content }], files: Object.keys(source.media).length, bytes, keys, config });
+  return manifestParts({
+    dumps: [{ name: 'all.dump', content }],
+    files: Object.keys(source.media).length,
+    bytes,
+    keys,
+    config,
+  });
 }
 
 interface PartsOptions {
@@ -127,7 +154,13 @@ interface PartsOptions {
   readonly config: Manifest['config']['archive'];
 }
 
-function manifestParts({ dumps, files, bytes, keys, config }: PartsOptions): Parameters<BackupWriter['commit']>[0] {
+function manifestParts({
+  dumps,
+  files,
+  bytes,
+  keys,
+  config,
+}: PartsOptions): Parameters<BackupWriter['commit']>[0] {
   return {
     homeserver: { kind: 'synapse', version: '1.163.2', serverName: 'example.com' },
     database: {
@@ -143,9 +176,26 @@ function manifestParts({ dumps, files, bytes, keys, config }: PartsOptions): Par
       snapshotAt: '2026-11-23T12:00:00.000Z',
       dumps,
       excludedData: ['e2e_one_time_keys_json'],
-      invariants: { tableRows: { events: 3 }, sequences: {}, indexes: [], constraints: [], triggers: [], facts: {}, digests: {}, newestEventTs: null },
+      invariants: {
+        tableRows: { events: 3 },
+        sequences: {},
+        indexes: [],
+        constraints: [],
+        triggers: [],
+        facts: {},
+        digests: {},
+        newestEventTs: null,
+      },
     },
-    media: { strategy: 'repository', files, bytes, missing: [], missingCount: 0, orphans: [], orphanCount: 0 },
+    media: {
+      strategy: 'repository',
+      files,
+      bytes,
+      missing: [],
+      missingCount: 0,
+      orphans: [],
+      orphanCount: 0,
+    },
     keys: { archive: keys, public: [{ keyId: 'ed25519:a', publicKey: 'AAAA' }], oldSigningKeys: '' },
     config: { archive: config, secrets: [] },
     warnings: [],
@@ -157,9 +207,14 @@ export async function readBack(repository: Repository, snapshotId: string): Prom
   const manifest = await repository.manifest(snapshotId);
   const dump = await bytesOf(repository.read(manifest.database.dumps[0]!.content));
   const media: Record<string, Uint8Array> = {};
-  for await (const file of repository.mediaFiles(snapshotId)) media[file.path] = await bytesOf(repository.read(file));
+  for await (const file of repository.mediaFiles(snapshotId))
+    media[file.path] = await bytesOf(repository.read(file));
   const tar = await bytesOf(repository.readArchive(manifest.keys.archive));
-  return { dump, media, signingKey: tar.subarray(512, 512 + manifest.keys.archive.files[0]!.sizeBytes).toString() };
+  return {
+    dump,
+    media,
+    signingKey: tar.subarray(512, 512 + manifest.keys.archive.files[0]!.sizeBytes).toString(),
+  };
 }
 
 export async function bytesOf(stream: Readable): Promise<Buffer> {

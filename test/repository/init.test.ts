@@ -6,14 +6,16 @@ import { systemClock } from '../../src/core/clock.ts';
 import { createRepository } from '../../src/repository/init.ts';
 import { generateIdentity } from '../../src/repository/seal.ts';
 import { openRepository } from '../../src/repository/repository.ts';
+import type { ObjectStore } from '../../src/storage/port.ts';
 import { backUp, makeRepository, openOptions, readBack, sampleSource, temporaryFolder } from './fixture.ts';
-import { aroundPut, createMemoryStore } from './memory-store.ts';
+import { aroundPut, createMemoryStore, listAll } from './memory-store.ts';
 
 describe('init', () => {
   it('makes key files that only their owner may read, and shows the identity only when it is asked to', async () => {
     await using folder = await temporaryFolder();
     const created = await init(folder.path);
-    for (const file of [created.hostKeyFile, created.adminKeyFile]) expect((await stat(file)).mode & 0o777).toBe(0o600);
+    for (const file of [created.hostKeyFile, created.adminKeyFile])
+      expect((await stat(file)).mode & 0o777).toBe(0o600);
     expect(inspect(created) + JSON.stringify(created)).not.toContain('AGE-SECRET-KEY');
     expect(created.recoveryIdentity?.reveal()).toMatch(/^AGE-SECRET-KEY-1/);
   });
@@ -21,9 +23,12 @@ describe('init', () => {
   it('keeps the recovery identity nowhere, and gives the host no key that opens packs or manifests', async () => {
     await using fixture = await makeRepository();
     await backUp(await fixture.open(), sampleSource());
-    const files = await Array.fromAsync(fixture.store.list(''), async ({ key }) => fixture.store.get(key));
+    const files = await Promise.all((await listAll(fixture.store)).map(({ key }) => fixture.store.get(key)));
     const local = [join(fixture.directory, 'host.key'), join(fixture.directory, 'admin.key')];
-    const everything = Buffer.concat([...files, ...(await Promise.all(local.map((path) => readFile(path))))]).toString('latin1');
+    const everything = Buffer.concat([
+      ...files,
+      ...(await Promise.all(local.map((path) => readFile(path)))),
+    ]).toString('latin1');
     expect(everything).not.toContain(fixture.identity.reveal());
   });
 
@@ -44,13 +49,19 @@ describe('init', () => {
   it('lists who can open what, without any secret', async () => {
     await using fixture = await makeRepository();
     const { recipients, hostPublicKey, adminPublicKey } = await (await fixture.open()).keys();
-    expect(recipients.map(({ opens }) => opens)).toEqual([['packs', 'manifests', 'archives', 'index'], ['index']]);
-    expect([hostPublicKey, adminPublicKey]).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), expect.stringMatching(/^[0-9a-f]{64}$/)]);
+    expect(recipients.map(({ opens }) => opens)).toEqual([
+      ['packs', 'manifests', 'archives', 'index'],
+      ['index'],
+    ]);
+    expect([hostPublicKey, adminPublicKey]).toEqual([
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+      expect.stringMatching(/^[0-9a-f]{64}$/),
+    ]);
   });
 
   it('refuses a place that holds a repository, and leaves that and its keys alone', async () => {
     await using fixture = await makeRepository();
-    const before = await Array.fromAsync(fixture.store.list(''));
+    const before = await listAll(fixture.store);
     const again = createRepository(fixture.store, {
       hostKeyFile: join(fixture.directory, 'host2.key'),
       adminKeyFile: join(fixture.directory, 'admin2.key'),
@@ -58,7 +69,7 @@ describe('init', () => {
       version: '0.1.0',
     });
     await expect(again).rejects.toMatchObject({ code: 'repository-exists' });
-    expect(await Array.fromAsync(fixture.store.list(''))).toEqual(before);
+    expect(await listAll(fixture.store)).toEqual(before);
     expect(await readdir(fixture.directory)).not.toContain('host2.key');
   });
 
@@ -94,13 +105,18 @@ describe('init', () => {
 
   it('refuses a store that cannot create only', async () => {
     await using folder = await temporaryFolder();
-    const store = { ...createMemoryStore(), capabilities: { createOnly: 'none' as const, objectLock: false, versioning: false } };
+    const store = {
+      ...createMemoryStore(),
+      capabilities: { createOnly: 'none' as const, objectLock: false, versioning: false },
+    };
     await expect(init(folder.path, store)).rejects.toMatchObject({ code: 'usage' });
   });
 
   it('refuses a recipient that is none', async () => {
     await using folder = await temporaryFolder();
-    await expect(init(folder.path, createMemoryStore(), { recipients: ['age1nonsense'] })).rejects.toMatchObject({ code: 'config-invalid' });
+    await expect(
+      init(folder.path, createMemoryStore(), { recipients: ['age1nonsense'] }),
+    ).rejects.toMatchObject({ code: 'config-invalid' });
     expect(await readdir(folder.path)).toEqual([]);
   });
 });
@@ -112,7 +128,9 @@ describe('a key file', () => {
     await chmod(join(fixture.directory, 'admin.key'), mode);
     const repository = await fixture.open();
     await expect(repository.startBackup()).rejects.toMatchObject({ code: 'key-file-mode' });
-    await expect(repository.prune({ dryRun: false, graceMs: 0 })).rejects.toMatchObject({ code: 'key-file-mode' });
+    await expect(repository.prune({ dryRun: false, graceMs: 0 })).rejects.toMatchObject({
+      code: 'key-file-mode',
+    });
   });
 
   it('that is missing, malformed, of the other role or of another repository is named', async () => {
@@ -120,15 +138,35 @@ describe('a key file', () => {
     await using other = await makeRepository();
     const malformed = join(fixture.directory, 'malformed.key');
     await writeFile(malformed, 'AGE-SECRET-KEY-1SOMETHING', { mode: 0o600 });
-    for (const file of [undefined, join(fixture.directory, 'none.key'), malformed, join(fixture.directory, 'admin.key'), join(other.directory, 'host.key')]) {
-      const failure = await (await fixture.open({ hostKeyFile: file })).startBackup().catch((error: unknown) => error);
+    for (const file of [
+      undefined,
+      join(fixture.directory, 'none.key'),
+      malformed,
+      join(fixture.directory, 'admin.key'),
+      join(other.directory, 'host.key'),
+    ]) {
+      const failure = await (
+        await fixture.open({ hostKeyFile: file })
+      )
+        .startBackup()
+        .catch((error: unknown) => error);
       expect(failure).toMatchObject({ code: 'host-key-missing' });
       expect((failure as Error).message).not.toContain('SOMETHING');
     }
   });
 });
 
-function init(directory: string, store = createMemoryStore(), options: { recipients?: string[] } = {}) {
+function init(
+  directory: string,
+  store: ObjectStore = createMemoryStore(),
+  options: { recipients?: string[] } = {},
+) {
   const [hostKeyFile, adminKeyFile] = [join(directory, 'host.key'), join(directory, 'admin.key')];
-  return createRepository(store, { hostKeyFile, adminKeyFile, clock: systemClock, version: '0.1.0', ...options });
+  return createRepository(store, {
+    hostKeyFile,
+    adminKeyFile,
+    clock: systemClock,
+    version: '0.1.0',
+    ...options,
+  });
 }

@@ -7,7 +7,7 @@ import { logKey, sha256Hex } from '../../src/repository/object-names.ts';
 import type { ObjectStore } from '../../src/storage/port.ts';
 import { openLocalStore } from '../../src/storage/local.ts';
 import { backUp, makeRepository, readBack, sampleSource, type Fixture } from './fixture.ts';
-import { aroundPut, copyToMemory } from './memory-store.ts';
+import { aroundPut, copyToMemory, listAll } from './memory-store.ts';
 
 describe('the log', () => {
   it('keeps the snapshots of two backups that commit at once', async () => {
@@ -15,9 +15,15 @@ describe('the log', () => {
     const sources = [sampleSource('a'), sampleSource('b'), sampleSource('c')];
     const results = await Promise.all(sources.map(async (source) => backUp(await fixture.open(), source)));
     const repository = await fixture.open();
-    expect((await repository.snapshots()).map(({ id }) => id).toSorted()).toEqual(results.map(({ entry }) => entry.id).toSorted());
-    for (const [at, { entry }] of results.entries()) expect(await readBack(repository, entry.id)).toEqual(sources[at]);
-    expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({ ok: true, findings: [] });
+    expect((await repository.snapshots()).map(({ id }) => id).toSorted()).toEqual(
+      results.map(({ entry }) => entry.id).toSorted(),
+    );
+    for (const [at, { entry }] of results.entries())
+      expect(await readBack(repository, entry.id)).toEqual(sources[at]);
+    expect(await repository.check({ readData: 'all', decrypt: true })).toMatchObject({
+      ok: true,
+      findings: [],
+    });
   });
 
   it('knows its own record again when the answer to the first try was lost', async () => {
@@ -45,8 +51,12 @@ describe('the log', () => {
     await using fixture = await makeRepository();
     const { entry } = await backUp(await fixture.open(), sampleSource());
     await fixture.store.delete(logKey(entry.seq));
-    await expect((await fixture.open()).snapshots()).rejects.toMatchObject({ code: 'repository-rolled-back' });
-    await expect((await fixture.open()).startBackup()).rejects.toMatchObject({ code: 'repository-rolled-back' });
+    await expect((await fixture.open()).snapshots()).rejects.toMatchObject({
+      code: 'repository-rolled-back',
+    });
+    await expect((await fixture.open()).startBackup()).rejects.toMatchObject({
+      code: 'repository-rolled-back',
+    });
     const { ok, findings } = await (await fixture.open()).check({ readData: 'none' });
     expect(ok).toBe(false);
     expect(findings[0]?.problem).toContain('rolled back');
@@ -59,7 +69,7 @@ describe('the log', () => {
     const slow: ObjectStore = {
       ...fixture.store,
       async *list(prefix) {
-        const seen = await Array.fromAsync(fixture.store.list(prefix));
+        const seen = await listAll(fixture.store, prefix);
         if (!raced) {
           raced = true;
           await backUp(await fixture.open(), sampleSource());
@@ -75,8 +85,13 @@ describe('the log', () => {
     await backUp(await fixture.open(), sampleSource());
     const yesterday = await copyToMemory(fixture.store);
     await backUp(await fixture.open(), sampleSource());
-    await expect((await fixture.open({}, yesterday)).snapshots()).rejects.toMatchObject({ code: 'repository-rolled-back' });
-    const elsewhere = await fixture.open({ stateDirectory: join(fixture.directory, 'other-state') }, yesterday);
+    await expect((await fixture.open({}, yesterday)).snapshots()).rejects.toMatchObject({
+      code: 'repository-rolled-back',
+    });
+    const elsewhere = await fixture.open(
+      { stateDirectory: join(fixture.directory, 'other-state') },
+      yesterday,
+    );
     expect(await elsewhere.snapshots()).toHaveLength(1);
   });
 
@@ -85,7 +100,9 @@ describe('the log', () => {
     const { entry } = await backUp(await fixture.open(), sampleSource());
     await backUp(await fixture.open(), sampleSource());
     await fixture.store.delete(logKey(entry.seq));
-    await expect((await fixture.open()).snapshots()).rejects.toThrow(`${logKey(entry.seq)} is refused: it is missing`);
+    await expect((await fixture.open()).snapshots()).rejects.toThrow(
+      `${logKey(entry.seq)} is refused: it is missing`,
+    );
   });
 
   it('refuses a repository without any record: its lifeboat.json is bound by nothing', async () => {
@@ -101,7 +118,9 @@ describe('the log', () => {
     const repository = await fixture.open();
     expect(await repository.snapshots()).toHaveLength(1);
     await expect(repository.startBackup()).rejects.toMatchObject({ code: 'repository-version' });
-    await expect(repository.prune({ dryRun: false, graceMs: 0 })).rejects.toMatchObject({ code: 'repository-version' });
+    await expect(repository.prune({ dryRun: false, graceMs: 0 })).rejects.toMatchObject({
+      code: 'repository-version',
+    });
     await expect(repository.forget([entry.id], {})).rejects.toMatchObject({ code: 'repository-version' });
   });
 
@@ -127,7 +146,9 @@ describe('the log', () => {
 
 /** A record that a later version could write: signed by the admin key, of a type that is not known here. */
 async function appendForeign(fixture: Fixture, seq: number, type: string): Promise<void> {
-  const { sign_seed: seed } = JSON.parse(await readFile(join(fixture.directory, 'admin.key'), 'utf8')) as { sign_seed: string };
+  const { sign_seed: seed } = JSON.parse(await readFile(join(fixture.directory, 'admin.key'), 'utf8')) as {
+    sign_seed: string;
+  };
   const body = {
     v: 1,
     repo_id: fixture.repositoryId,

@@ -1,5 +1,5 @@
 import { LifeboatError } from '../../src/core/errors.ts';
-import type { ObjectStore } from '../../src/storage/port.ts';
+import type { ObjectStat, ObjectStore } from '../../src/storage/port.ts';
 
 export interface MemoryStore extends ObjectStore {
   readonly objects: Map<string, Uint8Array>;
@@ -26,7 +26,8 @@ export function createMemoryStore(objects = new Map<string, Uint8Array>()): Memo
       return bytes === undefined ? undefined : { key, sizeBytes: bytes.length, modified: new Date(0) };
     },
     async *list(prefix) {
-      for (const [key, bytes] of [...objects]) if (key.startsWith(prefix)) yield { key, sizeBytes: bytes.length, modified: new Date(0) };
+      for (const [key, bytes] of objects)
+        if (key.startsWith(prefix)) yield { key, sizeBytes: bytes.length, modified: new Date(0) };
     },
     async delete(key) {
       objects.delete(key);
@@ -41,7 +42,10 @@ export async function copyToMemory(store: ObjectStore): Promise<MemoryStore> {
 }
 
 /** The same store, but something happens around a put. */
-export function aroundPut(store: ObjectStore, around: (key: string, put: () => Promise<'created' | 'exists'>) => Promise<'created' | 'exists'>): ObjectStore {
+export function aroundPut(
+  store: ObjectStore,
+  around: (key: string, put: () => Promise<'created' | 'exists'>) => Promise<'created' | 'exists'>,
+): ObjectStore {
   return { ...store, put: (key, body) => around(key, () => store.put(key, body)) };
 }
 
@@ -49,4 +53,10 @@ export function flipBit(bytes: Uint8Array, bit: number): Uint8Array {
   const flipped = Uint8Array.from(bytes);
   flipped[bit >> 3]! ^= 1 << (bit & 7);
   return flipped;
+}
+
+export async function listAll(store: ObjectStore, prefix = ''): Promise<ObjectStat[]> {
+  const objects: ObjectStat[] = [];
+  for await (const stat of store.list(prefix)) objects.push(stat);
+  return objects;
 }

@@ -9,12 +9,20 @@ import { copyToMemory, createMemoryStore } from './memory-store.ts';
 describe('opening a repository', () => {
   it('says that there is none', async () => {
     await using fixture = await makeRepository();
-    await expect(fixture.open({}, createMemoryStore())).rejects.toMatchObject({ code: 'repository-missing', exitStatus: 10 });
+    await expect(fixture.open({}, createMemoryStore())).rejects.toMatchObject({
+      code: 'repository-missing',
+      exitStatus: 10,
+    });
   });
 
   it.each([
     ['a later format', { format: 2, lifeboat_version: '3.1.0' }, 'has format 2', 'Use lifeboat 3.1.0'],
-    ['a feature it does not know', { requires: ['tiered-packs'], lifeboat_version: '0.9.0' }, 'requires tiered-packs', 'Use lifeboat 0.9.0'],
+    [
+      'a feature it does not know',
+      { requires: ['tiered-packs'], lifeboat_version: '0.9.0' },
+      'requires tiered-packs',
+      'Use lifeboat 0.9.0',
+    ],
   ])('refuses %s, and says which version can', async (_, change, problem, hint) => {
     await using fixture = await makeRepository();
     const store = await changed(fixture.store, change);
@@ -30,14 +38,18 @@ describe('opening a repository', () => {
     ['no format', { format: undefined }],
   ])('refuses lifeboat.json with %s as damaged', async (_, change) => {
     await using fixture = await makeRepository();
-    await expect(fixture.open({}, await changed(fixture.store, change))).rejects.toMatchObject({ code: 'repository-damaged' });
+    await expect(fixture.open({}, await changed(fixture.store, change))).rejects.toMatchObject({
+      code: 'repository-damaged',
+    });
   });
 
   it('notices a lifeboat.json with an exchanged recipient before anything is encrypted to it', async () => {
     await using fixture = await makeRepository();
     const thief = await generateIdentity();
     const store = await changed(fixture.store, { recipients: [thief.recipient] });
-    await expect((await fixture.open({}, store)).startBackup()).rejects.toThrow('lifeboat.json is not the file');
+    await expect((await fixture.open({}, store)).startBackup()).rejects.toThrow(
+      'lifeboat.json is not the file',
+    );
   });
 });
 
@@ -51,7 +63,9 @@ describe('reading', () => {
     const none = await fixture.open({ identities: [] });
     await expect(none.manifest(entry.id)).rejects.toMatchObject({ code: 'identity-missing', exitStatus: 12 });
     await expect(bytesOf(none.read(content))).rejects.toMatchObject({ code: 'identity-missing' });
-    await expect(bytesOf(none.readArchive(manifest.keys.archive))).rejects.toMatchObject({ code: 'identity-missing' });
+    await expect(bytesOf(none.readArchive(manifest.keys.archive))).rejects.toMatchObject({
+      code: 'identity-missing',
+    });
 
     const wrong = await fixture.open({ identities: [(await generateIdentity()).identity] });
     await expect(wrong.manifest(entry.id)).rejects.toMatchObject({ code: 'identity-wrong', exitStatus: 12 });
@@ -67,21 +81,29 @@ describe('reading', () => {
     const { database } = await (await fixture.open()).manifest(entry.id);
     const { content } = database.dumps[0]!;
     const store = await copyToMemory(fixture.store);
-    for (const key of [...store.objects.keys()]) if (key.startsWith('packs/')) store.objects.delete(key);
-    await expect(bytesOf((await fixture.open({}, store)).read(content))).rejects.toMatchObject({ code: 'repository-damaged' });
+    for (const key of store.objects.keys()) if (key.startsWith('packs/')) store.objects.delete(key);
+    await expect(bytesOf((await fixture.open({}, store)).read(content))).rejects.toMatchObject({
+      code: 'repository-damaged',
+    });
     const repository = await fixture.open();
-    await expect(bytesOf(repository.read({ ...content, blobs: content.blobs.slice(1) }))).rejects.toThrow('not what was backed up');
-    await expect(bytesOf(repository.read({ ...content, blobs: ['f'.repeat(64)] }))).rejects.toThrow('in no index');
+    await expect(bytesOf(repository.read({ ...content, blobs: content.blobs.slice(1) }))).rejects.toThrow(
+      'not what was backed up',
+    );
+    await expect(bytesOf(repository.read({ ...content, blobs: ['f'.repeat(64)] }))).rejects.toThrow(
+      'in no index',
+    );
   });
 
   it('needs no index', async () => {
     await using fixture = await makeRepository();
     const { entry } = await backUp(await fixture.open(), sampleSource());
     const store = await copyToMemory(fixture.store);
-    for (const key of [...store.objects.keys()]) if (key.startsWith('index/')) store.objects.delete(key);
+    for (const key of store.objects.keys()) if (key.startsWith('index/')) store.objects.delete(key);
     const repository = await fixture.open({}, store);
     const { database } = await repository.manifest(entry.id);
-    expect((await bytesOf(repository.read(database.dumps[0]!.content))).length).toBe(database.dumps[0]!.content.sizeBytes);
+    expect((await bytesOf(repository.read(database.dumps[0]!.content))).length).toBe(
+      database.dumps[0]!.content.sizeBytes,
+    );
   });
 
   it('backs up again when the index is damaged: it costs only uploads', async () => {
@@ -89,7 +111,8 @@ describe('reading', () => {
     const source = sampleSource();
     await backUp(await fixture.open(), source);
     const store = await copyToMemory(fixture.store);
-    for (const key of [...store.objects.keys()]) if (key.startsWith('index/')) store.objects.set(key, Buffer.from('rot'));
+    for (const key of store.objects.keys())
+      if (key.startsWith('index/')) store.objects.set(key, Buffer.from('rot'));
     const second = await backUp(await fixture.open({}, store), source);
     expect(second.newPacks).toBeGreaterThan(0);
   });
@@ -99,8 +122,10 @@ describe('reading', () => {
     const repository = await fixture.open();
     await expect(repository.resolve('latest')).rejects.toMatchObject({ code: 'snapshot-missing' });
     const { entry } = await backUp(repository, sampleSource());
-    for (const name of ['latest', entry.id, entry.id.slice(0, 4)]) expect((await repository.resolve(name)).id).toBe(entry.id);
-    for (const name of ['', entry.id.slice(0, 3), 'ffffffff', 'latest-proven']) await expect(repository.resolve(name)).rejects.toMatchObject({ code: 'snapshot-missing' });
+    for (const name of ['latest', entry.id, entry.id.slice(0, 4)])
+      expect((await repository.resolve(name)).id).toBe(entry.id);
+    for (const name of ['', entry.id.slice(0, 3), 'ffffffff', 'latest-proven'])
+      await expect(repository.resolve(name)).rejects.toMatchObject({ code: 'snapshot-missing' });
     await repository.recordEvidence({ type: 'drill', snapshotId: entry.id, result: 'FAIL', summary: {} });
     await expect(repository.resolve('latest-proven')).rejects.toMatchObject({ code: 'snapshot-missing' });
     await repository.recordEvidence({ type: 'drill', snapshotId: entry.id, result: 'PASS', summary: {} });

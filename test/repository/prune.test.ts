@@ -4,6 +4,7 @@ import { logKey } from '../../src/repository/object-names.ts';
 import type { Repository } from '../../src/repository/port.ts';
 import type { ObjectStore } from '../../src/storage/port.ts';
 import { backUp, makeRepository, readBack, sampleSource } from './fixture.ts';
+import { listAll } from './memory-store.ts';
 
 const NOW = { dryRun: false, graceMs: 0 };
 const HOUR = 3_600_000;
@@ -24,7 +25,11 @@ describe('prune', () => {
     expect(plan.deletedObjects).toBe(0);
     const before = await countObjects(fixture.store);
     const result = await repository.prune(NOW);
-    expect(result).toEqual({ markedObjects: plan.markedObjects, deletedObjects: plan.markedObjects, freedBytes: plan.freedBytes });
+    expect(result).toEqual({
+      markedObjects: plan.markedObjects,
+      deletedObjects: plan.markedObjects,
+      freedBytes: plan.freedBytes,
+    });
     expect(result.deletedObjects).toBeGreaterThan(3);
     expect(await countObjects(fixture.store)).toBe(before - result.deletedObjects + 2);
 
@@ -42,7 +47,9 @@ describe('prune', () => {
     await writer.abort();
     expect((await repository.prune({ dryRun: false, graceMs: HOUR })).deletedObjects).toBe(0);
     const later = { ...systemClock, now: () => new Date(Date.now() + 2 * HOUR) };
-    expect((await (await fixture.open({ clock: later })).prune({ dryRun: false, graceMs: HOUR })).deletedObjects).toBe(1);
+    expect(
+      (await (await fixture.open({ clock: later })).prune({ dryRun: false, graceMs: HOUR })).deletedObjects,
+    ).toBe(1);
   });
 
   it('is finished by the next one when it was interrupted after its mark', async () => {
@@ -140,7 +147,7 @@ describe('prune', () => {
     await using fixture = await makeRepository();
     const repository = await fixture.open();
     await backUp(repository, sampleSource());
-    const [refs] = await Array.fromAsync(fixture.store.list('refs/'));
+    const [refs] = await listAll(fixture.store, 'refs/');
     await fixture.store.delete(refs!.key);
     await expect(repository.prune(NOW)).rejects.toMatchObject({ code: 'repository-damaged' });
   });
@@ -166,7 +173,9 @@ describe('forget', () => {
     expect((await repository.resolve('latest')).pinned).toBe(true);
     await expect(repository.forget([entry.id], {})).rejects.toThrow('is pinned');
     await repository.pin(entry.id, false);
-    await expect(repository.forget([entry.id, 'f'.repeat(32)], {})).rejects.toMatchObject({ code: 'snapshot-missing' });
+    await expect(repository.forget([entry.id, 'f'.repeat(32)], {})).rejects.toMatchObject({
+      code: 'snapshot-missing',
+    });
     expect(await repository.snapshots()).toHaveLength(1);
     await repository.forget([entry.id], {});
     expect(await repository.snapshots()).toEqual([]);
@@ -175,5 +184,5 @@ describe('forget', () => {
 });
 
 async function countObjects(store: ObjectStore): Promise<number> {
-  return (await Array.fromAsync(store.list(''))).length;
+  return (await listAll(store)).length;
 }

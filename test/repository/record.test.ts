@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { newSeed, signingKeyFromSeed } from '../../src/core/ed25519.ts';
 import { sha256Hex } from '../../src/repository/object-names.ts';
-import { decodeRecord, encodeRecord, type RecordDraft, type RecordPlace, type Signer } from '../../src/repository/record.ts';
+import {
+  decodeRecord,
+  encodeRecord,
+  type RecordDraft,
+  type RecordPlace,
+  type Signer,
+} from '../../src/repository/record.ts';
 import { flipBit } from './memory-store.ts';
 
 const host: Signer = { role: 'host', key: signingKeyFromSeed(newSeed()) };
@@ -34,21 +40,35 @@ describe('a log record', () => {
   it('is one line of JSON and one line of 128 hex digits, and reads back', () => {
     const bytes = encodeRecord(snapshot, place, host, time);
     expect(Buffer.from(bytes).toString()).toMatch(/^\{.*\}\n[0-9a-f]{128}\n$/);
-    expect(decodeRecord(bytes, place)).toMatchObject({ seq: 7, type: 'snapshot', sha256: sha256Hex(bytes), body: snapshot });
+    expect(decodeRecord(bytes, place)).toMatchObject({
+      seq: 7,
+      type: 'snapshot',
+      sha256: sha256Hex(bytes),
+      body: snapshot,
+    });
   });
 
   it('is refused with any bit flipped, any byte cut off and any byte added', () => {
     const bytes = encodeRecord(snapshot, place, host, time);
-    for (let bit = 0; bit < bytes.length * 8; bit += 1) expect(() => decodeRecord(flipBit(bytes, bit), place), `bit ${bit}`).toThrow('is refused');
-    for (let length = 0; length < bytes.length; length += 1) expect(() => decodeRecord(bytes.subarray(0, length), place)).toThrow('is refused');
-    for (const extra of ['\n', ' ', '0']) expect(() => decodeRecord(Buffer.concat([bytes, Buffer.from(extra)]), place)).toThrow('is refused');
+    for (let bit = 0; bit < bytes.length * 8; bit += 1)
+      expect(() => decodeRecord(flipBit(bytes, bit), place), `bit ${bit}`).toThrow('is refused');
+    for (let length = 0; length < bytes.length; length += 1)
+      expect(() => decodeRecord(bytes.subarray(0, length), place)).toThrow('is refused');
+    for (const extra of ['\n', ' ', '0'])
+      expect(() => decodeRecord(Buffer.concat([bytes, Buffer.from(extra)]), place)).toThrow('is refused');
   });
 
   it.each([
     ['a stranger as host', () => encodeRecord(snapshot, place, { role: 'host', key: stranger }, time)],
     ['a stranger as admin', () => encodeRecord(forget, place, { role: 'admin', key: stranger }, time)],
-    ['the host under the name of the admin', () => encodeRecord(forget, place, { role: 'admin', key: host.key }, time)],
-    ['the admin under the name of the host', () => encodeRecord(snapshot, place, { role: 'host', key: admin.key }, time)],
+    [
+      'the host under the name of the admin',
+      () => encodeRecord(forget, place, { role: 'admin', key: host.key }, time),
+    ],
+    [
+      'the admin under the name of the host',
+      () => encodeRecord(snapshot, place, { role: 'host', key: admin.key }, time),
+    ],
   ])('is refused when signed by %s', (_, forge) => {
     expect(() => decodeRecord(forge(), place)).toThrow('the signature is not one of');
   });
@@ -59,7 +79,9 @@ describe('a log record', () => {
     ['another predecessor', { previousSha256: 'b'.repeat(64) }, 'does not follow'],
     ['another lifeboat.json', { configSha256: 'd'.repeat(64) }, 'lifeboat.json is not'],
   ])('is refused when replayed from %s', (_, other, problem) => {
-    expect(() => decodeRecord(encodeRecord(snapshot, { ...place, ...other }, host, time), place)).toThrow(problem);
+    expect(() => decodeRecord(encodeRecord(snapshot, { ...place, ...other }, host, time), place)).toThrow(
+      problem,
+    );
   });
 
   it.each([
@@ -68,16 +90,42 @@ describe('a log record', () => {
     { type: 'done', mark: 3 },
     { type: 'pin', snapshot: '2'.repeat(32), pinned: false },
     { type: 'init' },
-  ] satisfies RecordDraft[])('of the type $type is refused with a good signature of the host key', (draft) => {
-    expect(() => encodeRecord(draft, place, host, time)).toThrow();
-    const body = { v: 1, repo_id: place.repositoryId, seq: 7, prev_sha256: place.previousSha256, config_sha256: place.configSha256, time: time.toISOString(), signer: 'host', ...draft };
-    expect(() => decodeRecord(signed(body, host), place)).toThrow(`a ${draft.type} record must be signed by the admin key`);
-  });
+  ] satisfies RecordDraft[])(
+    'of the type $type is refused with a good signature of the host key',
+    (draft) => {
+      expect(() => encodeRecord(draft, place, host, time)).toThrow();
+      const body = {
+        v: 1,
+        repo_id: place.repositoryId,
+        seq: 7,
+        prev_sha256: place.previousSha256,
+        config_sha256: place.configSha256,
+        time: time.toISOString(),
+        signer: 'host',
+        ...draft,
+      };
+      expect(() => decodeRecord(signed(body, host), place)).toThrow(
+        `a ${draft.type} record must be signed by the admin key`,
+      );
+    },
+  );
 
   it('of a later type is verified and kept without a meaning', () => {
-    const body = { v: 1, repo_id: place.repositoryId, seq: 7, prev_sha256: place.previousSha256, config_sha256: place.configSha256, time: time.toISOString(), signer: 'admin', type: 'rekey', keys: [] };
+    const body = {
+      v: 1,
+      repo_id: place.repositoryId,
+      seq: 7,
+      prev_sha256: place.previousSha256,
+      config_sha256: place.configSha256,
+      time: time.toISOString(),
+      signer: 'admin',
+      type: 'rekey',
+      keys: [],
+    };
     expect(decodeRecord(signed(body, admin), place)).toMatchObject({ type: 'rekey', body: undefined });
-    expect(() => decodeRecord(signed(body, { role: 'admin', key: stranger }), place)).toThrow('the signature is not one of');
+    expect(() => decodeRecord(signed(body, { role: 'admin', key: stranger }), place)).toThrow(
+      'the signature is not one of',
+    );
   });
 });
 

@@ -79,27 +79,41 @@ describe('a backup', () => {
     const repository = await fixture.open();
     const writer = await repository.startBackup();
     const lanes = Array.from({ length: 4 }, () => randomBytes(200_000));
-    const contents = await Promise.all(lanes.map((lane) => writer.addStream(Readable.from(slices(lane, 4096)))));
+    const contents = await Promise.all(
+      lanes.map((lane) => writer.addStream(Readable.from(slices(lane, 4096)))),
+    );
     const { entry } = await writer.commit(await writeSource(writer, sampleSource()));
-    for (const [at, content] of contents.entries()) expect((await bytesOf(repository.read(content))).equals(lanes[at]!)).toBe(true);
+    for (const [at, content] of contents.entries())
+      expect((await bytesOf(repository.read(content))).equals(lanes[at]!)).toBe(true);
     expect((await repository.resolve('latest')).id).toBe(entry.id);
   });
 
   it('refuses media that it has not stored, and paths that leave the media store', async () => {
     await using fixture = await makeRepository();
     const writer = await (await fixture.open()).startBackup();
-    const file = { path: 'a/b', sizeBytes: 1, sha256: 'a'.repeat(64), mode: 0o600, mediaClass: 'local_content' };
+    const file = {
+      path: 'a/b',
+      sizeBytes: 1,
+      sha256: 'a'.repeat(64),
+      mode: 0o600,
+      mediaClass: 'local_content',
+    };
     await expect(writer.addMedia({ ...file, blobs: ['b'.repeat(64)] })).rejects.toThrow('has not stored');
     await expect(writer.addMedia({ ...file, path: '../b', blobs: [] })).rejects.toThrow('relative path');
   });
 });
 
-async function countObjects(store: { list(prefix: string): AsyncIterable<unknown> }, prefix: string): Promise<number> {
+async function countObjects(
+  store: { list(prefix: string): AsyncIterable<unknown> },
+  prefix: string,
+): Promise<number> {
   let count = 0;
   for await (const _ of store.list(prefix)) count += 1;
   return count;
 }
 
 function slices(bytes: Buffer, length: number): Buffer[] {
-  return Array.from({ length: Math.ceil(bytes.length / length) }, (_, at) => bytes.subarray(at * length, (at + 1) * length));
+  return Array.from({ length: Math.ceil(bytes.length / length) }, (_, at) =>
+    bytes.subarray(at * length, (at + 1) * length),
+  );
 }
