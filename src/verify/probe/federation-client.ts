@@ -1,14 +1,18 @@
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
+import { LifeboatError } from '../../core/errors.ts';
 import type { Signer } from '../events/signatures.ts';
 import { xMatrixHeader } from '../events/x-matrix.ts';
 import { openResponse, requestJson, type JsonResponse } from './http.ts';
-import { parseServerName } from './server-name.ts';
 
 /** The homeserver under test, as other servers reach it. */
 export interface FederationTarget {
   readonly serverName: string;
+  /** Its certificate must be valid for this name or address. */
+  readonly tlsName: string;
+  readonly hostHeader: string;
   /** A raw connection to its federation port. */
   readonly connect: () => Promise<Duplex>;
   /** Certificate authority that its certificate must come from; undefined: those of the system. */
@@ -31,7 +35,7 @@ export interface FederationClient {
 }
 
 export function federationClient(target: FederationTarget, identity: Signer): FederationClient {
-  const connect = async () => await secure(target);
+  const connect = async (signal: AbortSignal) => await secure(target, signal);
   const prepare = (method: string, path: string, content: unknown, options: CallOptions) => {
     const signer = 'signer' in options ? options.signer : identity;
     const signed = {
@@ -44,7 +48,7 @@ export function federationClient(target: FederationTarget, identity: Signer): Fe
     return {
       method,
       path,
-      headers: { host: target.serverName, ...authorization },
+      headers: { host: target.hostHeader, ...authorization },
       json: content,
       timeoutMs: target.timeoutMs,
     };
@@ -61,19 +65,25 @@ export function federationClient(target: FederationTarget, identity: Signer): Fe
  * A TLS connection under the server's own name. It is made even if the certificate is wrong: that is a finding of its own
  * (`federation.tls-certificate`), and must not hide all the others.
  */
-export async function secure(target: FederationTarget): Promise<TLSSocket> {
+export async function secure(target: FederationTarget, signal: AbortSignal): Promise<TLSSocket> {
   const socket = await target.connect();
-  const name = parseServerName(target.serverName);
+  const { tlsName } = target;
+  const secured = tlsConnect({
+    socket,
+    rejectUnauthorized: false,
+    host: tlsName,
+    // RFC 6066: no addresses in the server name extension.
+    ...(isIP(tlsName) === 0 ? { servername: tlsName } : {}),
+    ...(target.caPem === undefined ? {} : { ca: target.caPem }),
+  });
+  const giveUp = () => secured.destroy();
+  if (signal.aborted) giveUp();
+  signal.addEventListener('abort', giveUp, { once: true });
   return await new Promise((resolve, reject) => {
-    const secured = tlsConnect({
-      socket,
-      rejectUnauthorized: false,
-      host: name?.host ?? target.serverName,
-      // RFC 6066: no addresses in the server name extension.
-      ...(name === undefined || name.isAddress ? {} : { servername: name.host }),
-      ...(target.caPem === undefined ? {} : { ca: target.caPem }),
-    });
-    secured.once('secureConnect', () => resolve(secured)).once('error', reject);
-    socket.once('close', () => reject(new Error('the connection was closed during the TLS handshake')));
+    secured.once('secureConnect', () => resolve(secured)).on('error', reject);
+    secured.once('close', () =>
+      reject(new LifeboatError('drill-failed', 'the connection was closed during the TLS handshake')),
+    );
+    socket.once('error', (cause) => secured.destroy(cause));
   });
 }

@@ -4,6 +4,9 @@ import { LifeboatError } from '../../core/errors.ts';
 import { formatDuration } from '../../core/units.ts';
 import { asObject, type JsonObject } from '../events/json.ts';
 
+/** Opens a connection. What it has opened when the signal comes, it must close. */
+export type Connect = (signal: AbortSignal) => Promise<Duplex>;
+
 /** One HTTP request on a connection of its own: the transport may be a tunnel into a sandbox, so nothing is pooled. */
 export interface HttpRequest {
   readonly method: string;
@@ -24,10 +27,7 @@ export interface JsonResponse {
 const MAX_JSON_BYTES = 16 * 1024 * 1024;
 
 /** The whole answer. Errors: `drill-failed` when it does not come in time, is cut or too long. */
-export async function requestJson(
-  connect: () => Promise<Duplex>,
-  request: HttpRequest,
-): Promise<JsonResponse> {
+export async function requestJson(connect: Connect, request: HttpRequest): Promise<JsonResponse> {
   return await within(request.timeoutMs, `${request.method} ${request.path}`, async (signal) => {
     const response = await openResponse(connect, request, signal);
     const chunks: Buffer[] = [];
@@ -47,11 +47,11 @@ export async function requestJson(
 
 /** Resolves with the head of the answer; the body streams. An abort destroys the connection. */
 export async function openResponse(
-  connect: () => Promise<Duplex>,
+  connect: Connect,
   request: HttpRequest,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const socket = await connect();
+  const socket = await connect(signal);
   if (signal.aborted) socket.destroy();
   signal.throwIfAborted();
   const body = request.json === undefined ? undefined : JSON.stringify(request.json);

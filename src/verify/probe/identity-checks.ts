@@ -7,7 +7,6 @@ import { secure } from './federation-client.ts';
 import { within } from './http.ts';
 import { expectThat, type Finding } from './observe.ts';
 import type { Probe } from './probe.ts';
-import { parseServerName } from './server-name.ts';
 
 /** Is this still the server that others know: certificate, name, keys. */
 export async function* identityChecks(probe: Probe): AsyncGenerator<Check> {
@@ -41,16 +40,13 @@ export async function* identityChecks(probe: Probe): AsyncGenerator<Check> {
 }
 
 async function certificate({ federation: { target } }: Probe): Promise<Finding> {
-  const host = parseServerName(target.serverName)?.host ?? target.serverName;
-  const socket = await within(target.timeoutMs, 'TLS handshake', async () => await secure(target));
-  try {
+  return await within(target.timeoutMs, 'TLS handshake', async (signal) => {
+    const socket = await secure(target, signal);
     const peer = socket.getPeerCertificate();
-    const nameError = checkServerIdentity(host, peer);
-    const fault = socket.authorized ? nameError?.message : String(socket.authorizationError);
-    return expectThat(fault === undefined, `trusted, valid for ${host}`, fault ?? describe(peer));
-  } finally {
-    socket.destroy();
-  }
+    const misnamed = checkServerIdentity(target.tlsName, peer)?.message;
+    const fault = misnamed ?? (socket.authorized ? undefined : String(socket.authorizationError));
+    return expectThat(fault === undefined, `trusted, valid for ${target.tlsName}`, fault ?? describe(peer));
+  });
 }
 
 function describe(peer: PeerCertificate): string {

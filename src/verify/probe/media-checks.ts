@@ -1,4 +1,4 @@
-import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { isLifeboatError, LifeboatError, messageOf } from '../../core/errors.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
 import type { Check } from '../../restore/step.ts';
 import { hashLastPart } from './multipart-hash.ts';
@@ -54,17 +54,13 @@ interface Outcome {
   readonly isSilent?: boolean;
 }
 
+/** The three faces of a file that is shorter than its row says: the answer ends, the connection breaks, or the server falls silent. */
 async function fetchOne(probe: Probe, sample: MediaSample): Promise<Outcome> {
   const watch = watchdog(probe.timeoutMs);
-  let received = 0;
+  let received: number | undefined;
   try {
-    const response = await Promise.race([
-      probe.federation.open(
-        `/_matrix/federation/v1/media/download/${encodeURIComponent(sample.mediaId)}`,
-        watch.signal,
-      ),
-      watch.expired,
-    ]);
+    const path = `/_matrix/federation/v1/media/download/${encodeURIComponent(sample.mediaId)}`;
+    const response = await Promise.race([probe.federation.open(path, watch.signal), watch.expired]);
     if (response.statusCode !== 200) {
       response.destroy();
       return {
@@ -74,21 +70,21 @@ async function fetchOne(probe: Probe, sample: MediaSample): Promise<Outcome> {
             : `not served (${response.statusCode})`,
       };
     }
-    watch.restart(Math.min(SILENCE_MS, probe.timeoutMs));
-    const part = await Promise.race([
-      hashLastPart(response.headers['content-type'] ?? '', response, (total) => {
-        received = total;
-        watch.restart(Math.min(SILENCE_MS, probe.timeoutMs));
-      }),
-      watch.expired,
-    ]);
-    const fault = difference(sample, part);
+    const stillAlive = (total: number) => {
+      received = total;
+      watch.restart(Math.min(SILENCE_MS, probe.timeoutMs));
+    };
+    stillAlive(0);
+    const hashed = hashLastPart(response.headers['content-type'] ?? '', response, stillAlive);
+    const fault = difference(sample, await Promise.race([hashed, watch.expired]));
     return fault === undefined ? {} : { fault };
   } catch (error) {
-    if (!watch.signal.aborted) return { fault: messageOf(error) };
+    const isSilent = watch.signal.aborted;
+    if (received === undefined || (isLifeboatError(error) && !isSilent))
+      return { fault: messageOf(error), isSilent };
     return {
-      fault: `the server fell silent after ${received} of ${sample.sizeBytes} bytes: its file is cut`,
-      isSilent: true,
+      fault: `the server ${isSilent ? 'fell silent' : 'broke off'} after ${received} of ${sample.sizeBytes} bytes: its file is cut`,
+      isSilent,
     };
   } finally {
     watch.stop();
@@ -116,9 +112,5 @@ function watchdog(firstMs: number) {
     }, ms);
   };
   restart(firstMs);
-  const stop = () => {
-    clearTimeout(timer);
-    reject(new LifeboatError('interrupted', 'done'));
-  };
-  return { signal: controller.signal, expired, restart, stop };
+  return { signal: controller.signal, expired, restart, stop: () => clearTimeout(timer) };
 }

@@ -8,6 +8,7 @@ import type { PublicKeys } from '../events/check-event.ts';
 import type { JsonObject } from '../events/json.ts';
 import type { Signer } from '../events/signatures.ts';
 import { publicKeysOf } from '../events/verify-old-events.ts';
+import type { ServerAddress } from './discovery.ts';
 import { federationClient, type FederationClient } from './federation-client.ts';
 import type { JsonResponse } from './http.ts';
 import { newIdentity } from './identity.ts';
@@ -21,6 +22,8 @@ export interface FederationProbeOptions {
   readonly publicKeys: readonly PublicSigningKey[];
   /** A raw connection to the homeserver's federation port (TLS). */
   readonly connectFederation: () => Promise<Duplex>;
+  /** From server discovery, where a live server's name leads elsewhere. Default: the server name itself. */
+  readonly address?: Pick<ServerAddress, 'tlsName' | 'hostHeader'> | undefined;
   /** A raw connection to its client port (plain HTTP). */
   readonly connectClient: () => Promise<Duplex>;
   /** Connections that the homeserver makes to the probe's name and port arrive at `onConnection`. */
@@ -84,10 +87,12 @@ export async function startProbe(options: FederationProbeOptions): Promise<Probe
   } = options;
   const identity = newIdentity(probeName);
   const peerKeys = publicKeysOf(options.publicKeys);
-  const federation = federationClient(
-    { serverName, connect: options.connectFederation, caPem, timeoutMs },
-    identity,
-  );
+  const { tlsName, hostHeader } = options.address ?? {
+    tlsName: parseServerName(serverName)?.host ?? serverName,
+    hostHeader: serverName,
+  };
+  const target = { serverName, tlsName, hostHeader, connect: options.connectFederation, caPem, timeoutMs };
+  const federation = federationClient(target, identity);
   const server = createProbeServer({ identity, certificate, peer: { name: serverName, keys: peerKeys } });
   await options.listen(parseServerName(probeName)?.port ?? FEDERATION_PORT, (socket) =>
     server.accept(socket),
