@@ -33,7 +33,7 @@ export async function loadConfig(file: string, env: NodeJS.ProcessEnv): Promise<
 
 /** Everything that is wrong, in one error. Pure. */
 function validate(document: YamlDocument): ConfigFile {
-  const parsed = configSchema.safeParse(document.value ?? {});
+  const parsed = configSchema.safeParse(document.value ?? {}, { reportInput: true });
   const issues = parsed.error?.issues.flatMap((issue) => describeIssue(issue, document)) ?? [];
   const problems = [...document.problems.map(({ text }) => text), ...issues];
   if (problems.length === 0 && parsed.success) return parsed.data;
@@ -67,7 +67,7 @@ function describeIssue(issue: z.core.$ZodIssue, document: YamlDocument): string[
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => `${document.whereKey(issue.path, key)}: unknown key ${key}${suggestion(issue.path, key)}`);
   }
-  const text = issue.message.replace(/^[A-Z]/, (letter) => letter.toLowerCase());
+  const text = issue.input === undefined ? 'is missing' : issue.message.replace(/^[A-Z]/, (letter) => letter.toLowerCase());
   return [`${document.where(issue.path)}: ${name === '' ? 'the file' : name}: ${text}`];
 }
 

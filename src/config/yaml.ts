@@ -1,4 +1,13 @@
-import { isMap, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
+import {
+  isMap,
+  isScalar,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type ScalarTag,
+  type Tags,
+} from 'yaml';
 import { LifeboatError, type ErrorCode } from '../core/errors.ts';
 
 export interface YamlProblem {
@@ -28,6 +37,7 @@ export function parseYaml(text: string, file: string, options: ParseYamlOptions 
       uniqueKeys: false,
       prettyErrors: false,
       logLevel: 'silent',
+      customTags: withoutSingleLetters,
       lineCounter: lines,
     });
     const [problem] = problemsOf(document, lines);
@@ -40,6 +50,20 @@ export function parseYaml(text: string, file: string, options: ParseYamlOptions 
     throw yamlError(code, file, { line: 1, column: 1, message: unparsable(error) });
   }
 }
+
+/** YAML 1.1 has `y` and `n` as booleans too; PyYAML (resolver.py) leaves them texts. */
+function withoutSingleLetters(tags: Tags): Tags {
+  const narrowed: Tags = [];
+  for (const tag of tags) {
+    if (typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:bool' || !('test' in tag))
+      narrowed.push(tag);
+    else narrowed.push({ ...(tag as ScalarTag), test: tag.test?.test('yes') === true ? TRUE : FALSE });
+  }
+  return narrowed;
+}
+
+const TRUE = /^(?:yes|Yes|YES|true|True|TRUE|on|On|ON)$/;
+const FALSE = /^(?:no|No|NO|false|False|FALSE|off|Off|OFF)$/;
 
 /** Syntax errors with their places. `DUPLICATE_KEY` is one of them only where keys must be unique. */
 export function problemsOf(document: Document, lines: LineCounter): YamlProblem[] {
