@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { LifeboatError } from '../../src/core/errors.ts';
 import { backUp, bytesOf, makeRepository, readBack, sampleSource, writeSource } from './fixture.ts';
+import { aroundPut } from './memory-store.ts';
 
 describe('a backup', () => {
   it('reads back as the bytes that went in', async () => {
@@ -72,6 +74,25 @@ describe('a backup', () => {
     await expect(writer.addStream(failing)).rejects.toThrow('pg_dump died');
     await writer.abort();
     expect(await repository.snapshots()).toEqual([]);
+  });
+
+  it('that lost one pack never commits, even if the store works again and the same content comes again', async () => {
+    await using fixture = await makeRepository();
+    let failed = false;
+    const flaky = aroundPut(fixture.store, (key, put) => {
+      if (failed || !key.startsWith('packs/')) return put();
+      failed = true;
+      throw new LifeboatError('store-unreachable', 'connection reset');
+    });
+    const writer = await (await fixture.open({}, flaky)).startBackup();
+    const source = sampleSource();
+    const lost = { code: 'store-unreachable' };
+    await expect(writer.addStream(Readable.from([source.dump]))).rejects.toMatchObject(lost);
+    await expect(writer.addStream(Readable.from([source.dump]))).rejects.toMatchObject(lost);
+    await writer.abort();
+    expect(await (await fixture.open()).snapshots()).toEqual([]);
+    const { entry } = await backUp(await fixture.open(), source);
+    expect(await readBack(await fixture.open(), entry.id)).toEqual(source);
   });
 
   it('takes several streams at once', async () => {
