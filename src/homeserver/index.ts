@@ -31,6 +31,8 @@ export {
   type ConfigCheck,
   type Launch,
 } from './synapse/launch.ts';
+export { drawSamples, type Samples } from './synapse/samples.ts';
+export { readConfiguration } from './synapse/configuration.ts';
 export { synapseVersion } from './synapse/program.ts';
 
 const KINDS: Readonly<Record<string, Homeserver>> = { synapse };

@@ -1,11 +1,14 @@
 /**
  * A step of the recovery checklist. The same steps run in a drill and in the real restore; only the environment differs.
- * `apply` changes the target, `check` only looks. A step that has a failed check is failed; what depends on it is skipped.
+ * `apply` changes the target, `check` only looks. A step that has a failed check is failed; what requires it is skipped,
+ * what does not still runs, so that one drill names everything that is wrong.
  */
 export interface Step<Context> {
   readonly id: StepId;
   readonly number: 1 | 2 | 3 | 4 | 5 | 6;
   readonly title: string;
+  /** Steps that must not have failed before this one may run; otherwise it is skipped. */
+  readonly requires: readonly StepId[];
   apply(context: Context): Promise<void>;
   check(context: Context): AsyncIterable<Check>;
 }

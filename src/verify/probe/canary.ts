@@ -15,6 +15,8 @@ export interface Canary {
   /** Room versions that the server can make rooms of, its default first. */
   readonly roomVersions: readonly string[];
   createRoom(version: string): Promise<string>;
+  /** Over federation, through the server named. */
+  join(roomId: string, via: string): Promise<void>;
   send(roomId: string, body: string): Promise<string>;
   /** The newest messages of a room as its user sees them. */
   messages(roomId: string): Promise<readonly JsonObject[]>;
@@ -48,6 +50,13 @@ export async function createCanary(target: ClientTarget): Promise<Canary> {
         name: 'Lifeboat canary',
       });
       return textIn(created, 'room_id');
+    },
+    async join(roomId, via) {
+      await call(
+        'POST',
+        `join/${encodeURIComponent(roomId)}?server_name=${encodeURIComponent(via)}&via=${encodeURIComponent(via)}`,
+        {},
+      );
     },
     async send(roomId, body) {
       const sent = await call(

@@ -1,0 +1,179 @@
+/**
+ * One backup: discover, plan, then stream the components of one instant into the repository and commit.
+ * Everything that reads the database does so inside one exported snapshot; media are copied after the dump, so that every
+ * row of the snapshot has had its file written already (media are immutable, and Synapse writes the file before the row).
+ */
+import type { Config } from '../config/index.ts';
+import { LifeboatError } from '../core/errors.ts';
+import { connect, databaseInfo, dumpDatabase, measureInvariants, openSnapshot, type DatabaseSnapshot } from '../database/index.ts';
+import type { PostgresTarget } from '../database/port.ts';
+import { homeserverOf } from '../homeserver/index.ts';
+import type { Homeserver, Inventory } from '../homeserver/port.ts';
+import type { Progress } from '../observe/progress.ts';
+import type { DatabaseComponent } from '../repository/manifest.ts';
+import type { BackupWriter, CommitResult, Repository } from '../repository/port.ts';
+import { backUpArchives } from './backup-archives.ts';
+import { backUpMedia } from './backup-media.ts';
+import { databaseTarget, mediaDirectory } from './sources.ts';
+
+export interface BackupOptions {
+  readonly config: Config;
+  readonly repository: Repository;
+  readonly tags: readonly string[];
+  readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a run would do; `--dry-run` prints it and stops. */
+export interface BackupPlan {
+  readonly serverName: string;
+  readonly homeserver: string;
+  readonly database: { readonly name: string; readonly bytes: number; readonly serverVersion: string };
+  readonly mediaDirectory: string;
+  readonly mediaClasses: readonly string[];
+  readonly keyFiles: readonly string[];
+  readonly configFiles: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface BackupOutcome {
+  readonly plan: BackupPlan;
+  readonly commit: CommitResult;
+  /** Catalogue rows without a file and the like: the snapshot is good, but the admin should know (exit 3). */
+  readonly omissions: readonly string[];
+}
+
+interface Sources {
+  readonly kind: Homeserver;
+  readonly inventory: Inventory;
+  readonly version: string;
+  readonly database: PostgresTarget;
+  readonly media: string;
+}
+
+/** Connects and looks, writes nothing. Errors: those of discovery, `database-*`, `server-name-mismatch`, `media-unreadable`. */
+export async function planBackup(config: Config): Promise<BackupPlan> {
+  const sources = await findSources(config);
+  await using session = await connect(sources.database, { applicationName: 'lifeboat:plan' });
+  await sources.kind.facts(session, sources.inventory);
+  const info = await databaseInfo(session);
+  return describe(config, sources, info);
+}
+
+/** Errors: as `planBackup`, `database-dump-failed`, `disk-full`, `interrupted`; nothing is visible unless it resolves. */
+export async function backup(options: BackupOptions): Promise<BackupOutcome> {
+  const { config, repository, progress, signal } = options;
+  progress({ phase: 'discover', message: 'reading the homeserver configuration' });
+  const sources = await findSources(config);
+  const writer = await repository.startBackup();
+  try {
+    await using snapshot = await openSnapshot(sources.database, writer.snapshotId.slice(0, 8));
+    const info = await databaseInfo(snapshot.session);
+    const plan = describe(config, sources, info);
+    const database = await backUpDatabase(sources, snapshot, writer, options);
+    const media = await backUpMedia({
+      catalogue: sources.kind.catalogue(snapshot.session),
+      directory: sources.media,
+      classes: config.media.classes,
+      writer,
+      progress,
+      signal,
+    });
+    const archives = await backUpArchives(sources.inventory, writer, progress);
+    await requireSameSchema(sources, database);
+    progress({ phase: 'commit', message: 'writing index, manifest and log record' });
+    signal?.throwIfAborted();
+    const commit = await writer.commit(
+      {
+        homeserver: { kind: sources.kind.kind, version: sources.version, serverName: sources.inventory.serverName },
+        database,
+        media: media.component,
+        ...archives,
+        warnings: [...sources.inventory.warnings, ...media.warnings],
+      },
+      options.tags,
+    );
+    return { plan, commit, omissions: media.omissions };
+  } catch (error) {
+    await writer.abort();
+    if (signal?.aborted === true) throw new LifeboatError('interrupted', 'interrupted; nothing was committed', { cause: error });
+    throw error;
+  }
+}
+
+async function findSources(config: Config): Promise<Sources> {
+  const kind = homeserverOf(config.homeserver.kind);
+  const { program } = config.homeserver;
+  const inventory = await kind.discover({ configFiles: config.homeserver.config, ...(program === undefined ? {} : { program }) });
+  if (inventory.version === undefined) {
+    throw new LifeboatError('homeserver-config-invalid', `the version of ${kind.kind} could not be found out`, {
+      hint: 'Name the Python interpreter of its installation in lifeboat.yaml as homeserver.program.',
+    });
+  }
+  const [database, media] = [databaseTarget(config, inventory), mediaDirectory(config, inventory)];
+  return { kind, inventory, version: inventory.version, database, media };
+}
+
+async function backUpDatabase(
+  sources: Sources,
+  snapshot: DatabaseSnapshot,
+  writer: BackupWriter,
+  { config, progress, signal }: BackupOptions,
+): Promise<DatabaseComponent> {
+  const { session } = snapshot;
+  progress({ phase: 'database', message: 'measuring invariants inside the exported snapshot' });
+  const kindFacts = await sources.kind.facts(session, sources.inventory);
+  const measured = await measureInvariants(session);
+  const info = await databaseInfo(session);
+  const dump = await dumpDatabase(sources.database, {
+    snapshotId: snapshot.snapshotId,
+    serverVersion: info.serverVersion,
+    excludedTableData: sources.kind.excludedTableData,
+    clientDirectory: config.database.clientDirectory,
+    runId: writer.snapshotId.slice(0, 8),
+    signal,
+  });
+  progress({ phase: 'database', message: `dumping ${info.name}` });
+  const content = await writer.addStream(dump.stream);
+  return {
+    engine: 'postgres',
+    name: info.name,
+    serverVersion: info.serverVersion,
+    clientVersion: dump.clientVersion,
+    encoding: info.encoding,
+    collate: info.collate,
+    ctype: info.ctype,
+    extensions: info.extensions,
+    owner: info.owner,
+    snapshotAt: snapshot.takenAt.toISOString(),
+    dumps: [{ name: `${info.name}.dump`, content }],
+    excludedData: sources.kind.excludedTableData,
+    invariants: { ...measured, ...kindFacts },
+  };
+}
+
+/** A homeserver that was upgraded in the middle of the run migrates its schema: dump and facts would not belong together. */
+async function requireSameSchema(sources: Sources, database: DatabaseComponent): Promise<void> {
+  await using session = await connect(sources.database, { applicationName: 'lifeboat:schema' });
+  const { facts } = await sources.kind.facts(session, sources.inventory);
+  const [before, after] = [database.invariants.facts['schema_version'], facts['schema_version']];
+  if (before === after) return;
+  throw new LifeboatError('database-dump-failed', `the schema version changed from ${before} to ${after} during the backup`, {
+    hint: 'Let the upgrade of the homeserver finish, then run the backup again.',
+  });
+}
+
+function describe(config: Config, sources: Sources, info: { name: string; sizeBytes: number; serverVersion: string }): BackupPlan {
+  const { inventory } = sources;
+  const filesOf = (component: 'keys' | 'config') => inventory.files.filter((file) => file.component === component).map((file) => file.path);
+  return {
+    serverName: inventory.serverName,
+    homeserver: `${sources.kind.kind} ${sources.version}`,
+    database: { name: info.name, bytes: info.sizeBytes, serverVersion: info.serverVersion },
+    mediaDirectory: sources.media,
+    mediaClasses: config.media.classes,
+    keyFiles: filesOf('keys'),
+    configFiles: filesOf('config'),
+    warnings: inventory.warnings,
+  };
+}

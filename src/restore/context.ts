@@ -1,0 +1,77 @@
+import type { Clock } from '../core/clock.ts';
+import type { PostgresTarget } from '../database/port.ts';
+import type { EnvironmentCommand, ExecResult } from '../environment/port.ts';
+import type { Launch } from '../homeserver/index.ts';
+import type { Invariants, PublicSigningKey } from '../repository/manifest.ts';
+import type { Progress } from '../observe/progress.ts';
+import type { Journal } from './journal.ts';
+import type { PlacedFile, RestoreSource } from './source.ts';
+
+/** What the steps of a checklist share: the source, the target, and what earlier steps found out. */
+export interface RestoreContext {
+  readonly source: RestoreSource;
+  readonly target: RestoreTarget;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
+  /** Where pg_restore and the homeserver's own code run: inside the sandbox for a drill, on this host for a restore. */
+  readonly exec: (command: EnvironmentCommand) => Promise<ExecResult>;
+  /** Gives a path below the target to the user that will use it. */
+  readonly handOver: (path: string) => Promise<void>;
+  readonly journal?: Journal | undefined;
+  /** Interpreter of the homeserver's installation, of the version that the snapshot was taken of. */
+  readonly program: string;
+  /** How the restored configuration is bent to the place: made harmless for a drill, given its new paths for a restore. */
+  readonly arrange: (place: ConfigurationPlace) => Arrangement;
+  readonly found: RestoreState;
+}
+
+export interface RestoreTarget {
+  /** Below it everything but the database is written. */
+  readonly directory: string;
+  /** The owner of the new database: no superuser, so that code in a hostile dump can do nothing beyond it. */
+  readonly database: PostgresTarget;
+  /** May create the database; undefined when it must exist already, empty. */
+  readonly admin: PostgresTarget | undefined;
+  readonly mediaDirectory: string;
+  readonly keysDirectory: string;
+  readonly configDirectory: string;
+  /** Directory of pg_restore and psql, where it is not on the PATH. */
+  readonly clientDirectory: string | undefined;
+  /** A sandbox of its own, that may run psql scripts (`\!` in a plain dump runs commands) and trust sockets. */
+  readonly sealed: boolean;
+}
+
+export interface ConfigurationPlace {
+  /** The restored configuration, merged as the homeserver does. */
+  readonly merged: Readonly<Record<string, unknown>>;
+  readonly signingKeyPath: string;
+  /** Path as homeserver.yaml has it -> where the file lies now. */
+  readonly placed: Readonly<Record<string, string>>;
+}
+
+export interface Arrangement {
+  /** Text of the last `-c` file. */
+  readonly overlay: string;
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  readonly changes: readonly { readonly setting: string; readonly reason: string }[];
+}
+
+/** What steps found out, for later steps and for the report. */
+export interface RestoreState {
+  measured?: Invariants;
+  databaseBytes?: number;
+  mediaFiles?: number;
+  mediaBytes?: number;
+  keyFiles?: readonly PlacedFile[];
+  signingKeys?: readonly PublicSigningKey[];
+  /** Declared in the restored configuration as `old_signing_keys`: they signed older events. */
+  oldSigningKeys?: readonly PublicSigningKey[];
+  configFiles?: readonly PlacedFile[];
+  /** How the restored homeserver is started. */
+  launch?: Launch;
+  /** What was changed in the database before the first start. */
+  cleansed?: readonly string[];
+  /** Settings changed so that the copy does no harm, for the report. */
+  defanged?: readonly { readonly setting: string; readonly reason: string }[];
+}

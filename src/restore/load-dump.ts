@@ -1,0 +1,88 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { open } from 'node:fs/promises';
+import { LifeboatError, messageOf } from '../core/errors.ts';
+import {
+  clientEnvironment,
+  detectDumpFormat,
+  newestClient,
+  pgListArgv,
+  pgRestoreArgv,
+  psqlFileArgv,
+  requireHarmlessContents,
+  withPasswordFile,
+} from '../database/index.ts';
+import type { RestoreContext } from './context.ts';
+
+/** The last line that pg_dump writes into plain SQL (pg_dump.c); pg_dumpall and cut files lack it. */
+const TRAILER = 'PostgreSQL database dump complete';
+const TRAILER_WITHIN_BYTES = 4096;
+
+/**
+ * Loads one dump file into the target database, by the client tools where they belong (inside the sandbox for a drill).
+ * Errors: `database-restore-failed` with what the tool said, `archive-unsafe`, `content-damaged` for a cut plain dump.
+ */
+export async function loadDump(file: string, context: RestoreContext): Promise<void> {
+  const format = await detectDumpFormat(file);
+  if (format === 'custom') return loadArchive(file, context);
+  if (format === 'plain') return loadPlain(file, context);
+  const unpacked = `${file}.unpacked`;
+  try {
+    await pipeline(createReadStream(file), format === 'gzip' ? createGunzip() : createZstdDecompress(), createWriteStream(unpacked, { mode: 0o600 }));
+  } catch (error) {
+    throw new LifeboatError('content-damaged', `${file} cannot be decompressed: ${messageOf(error)}`, {
+      hint: 'The dump is cut or damaged; try an older one.',
+      cause: error,
+    });
+  }
+  await context.handOver(unpacked);
+  return loadDump(unpacked, context);
+}
+
+async function loadArchive(file: string, context: RestoreContext): Promise<void> {
+  const { path } = await newestClient('pg_restore', context.target.clientDirectory);
+  const listing = await run(context, pgListArgv(path, file), 'reading the contents of the dump');
+  requireHarmlessContents(listing, file);
+  await run(context, pgRestoreArgv(path, context.target.database.database, file, availableParallelism()), 'pg_restore');
+}
+
+async function loadPlain(file: string, context: RestoreContext): Promise<void> {
+  if (!context.target.sealed) {
+    throw new LifeboatError('archive-unsafe', `${file} is plain SQL, which can run commands on this machine`, {
+      hint: 'Drill it: a drill runs it in a sealed environment.',
+    });
+  }
+  await requireTrailer(file);
+  const { path } = await newestClient('psql', context.target.clientDirectory);
+  await run(context, psqlFileArgv(path, context.target.database.database, file), 'psql');
+}
+
+/** pg_restore and psql must end with 0 and say nothing: "errors ignored on restore: 5" is a database with five holes. */
+async function run(context: RestoreContext, argv: readonly string[], what: string): Promise<string> {
+  const { database } = context.target;
+  const result = await withPasswordFile(database, (passwordEnv) =>
+    context.exec({ argv, env: { ...clientEnvironment(database, 'lifeboat:restore'), ...passwordEnv } }),
+  );
+  const said = result.stderr.trim();
+  if (result.exitCode === 0 && said === '') return result.stdout;
+  throw new LifeboatError('database-restore-failed', `${what} failed (status ${result.exitCode}): ${said.split('\n').slice(0, 5).join(' / ') || 'no message'}`, {
+    hint: 'The dump does not restore. Try an older snapshot, and back up again soon.',
+  });
+}
+
+async function requireTrailer(file: string): Promise<void> {
+  const handle = await open(file, 'r');
+  try {
+    const { size } = await handle.stat();
+    const length = Math.min(size, TRAILER_WITHIN_BYTES);
+    const { buffer } = await handle.read(Buffer.alloc(length), 0, length, size - length);
+    if (buffer.toString('latin1').includes(TRAILER)) return;
+  } finally {
+    await handle.close();
+  }
+  throw new LifeboatError('content-damaged', `${file} does not end with "${TRAILER}": it is cut`, {
+    hint: 'pg_dump was interrupted or the disk was full. Use an older dump, and watch the exit status of pg_dump.',
+  });
+}

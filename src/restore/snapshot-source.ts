@@ -1,0 +1,44 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import type { ArchiveRef } from '../repository/manifest.ts';
+import { extractArchive } from '../repository/archive.ts';
+import type { Repository } from '../repository/port.ts';
+import type { PlacedFile, RestoreSource, SourceMediaFile } from './source.ts';
+
+/** A snapshot as the source of a restore. Errors: those of `Repository.manifest`. */
+export async function snapshotSource(repository: Repository, snapshotId: string): Promise<RestoreSource> {
+  const manifest = await repository.manifest(snapshotId);
+  const { database } = manifest;
+  return {
+    id: manifest.snapshotId,
+    description: repository.location,
+    takenAt: new Date(database.snapshotAt),
+    serverName: manifest.homeserver.serverName,
+    homeserverVersion: manifest.homeserver.version,
+    postgresVersion: database.serverVersion,
+    invariants: database.invariants,
+    excludedData: database.excludedData,
+    publicKeys: manifest.keys.public,
+    knownMissingMedia: new Set(manifest.media.missing),
+    dumps: () => database.dumps.map(({ name, content }) => ({ name, open: () => repository.read(content) })),
+    media: () => mediaOf(repository, snapshotId),
+    placeKeys: (directory) => placeArchive(repository, manifest.keys.archive, directory),
+    placeConfig: (directory) => placeArchive(repository, manifest.config.archive, directory),
+  };
+}
+
+async function* mediaOf(repository: Repository, snapshotId: string): AsyncGenerator<SourceMediaFile> {
+  for await (const file of repository.mediaFiles(snapshotId)) {
+    const { path, sizeBytes, sha256, mode, blobs } = file;
+    yield { path, sizeBytes, sha256, mode, open: () => repository.read({ sizeBytes, sha256, blobs }) };
+  }
+}
+
+async function placeArchive(repository: Repository, archive: ArchiveRef, directory: string): Promise<PlacedFile[]> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  // Keys and configuration are kilobytes; the extractor validates the whole tar before it writes the first file.
+  const tar = await buffer(repository.readArchive(archive));
+  await extractArchive(tar, archive.files, directory);
+  return archive.files.map((file) => ({ path: join(directory, file.path), source: file.source, role: file.role }));
+}

@@ -1,0 +1,53 @@
+import type { Readable } from 'node:stream';
+import type { Invariants, PublicSigningKey } from '../repository/manifest.ts';
+
+/**
+ * Where a restore takes its contents from: a snapshot of a repository (`snapshot-source.ts`), or the files that people
+ * have today, a dump, an rsynced folder, a copied key (`files-source.ts`). What is `undefined` is not known to the source
+ * and cannot be compared; the report says so.
+ */
+export interface RestoreSource {
+  /** Snapshot id, or `files`. */
+  readonly id: string;
+  /** For reports: the repository's location, or the dump's file name. */
+  readonly description: string;
+  readonly takenAt: Date | undefined;
+  readonly serverName: string;
+  readonly homeserverVersion: string | undefined;
+  readonly postgresVersion: string | undefined;
+  readonly invariants: Invariants | undefined;
+  /** Tables that were dumped without rows, and therefore must be empty. */
+  readonly excludedData: readonly string[];
+  /** What the restored server must publish. */
+  readonly publicKeys: readonly PublicSigningKey[] | undefined;
+  /** Catalogue paths that had no file when the snapshot was taken already. */
+  readonly knownMissingMedia: ReadonlySet<string>;
+  dumps(): readonly DumpFile[];
+  media(): AsyncIterable<SourceMediaFile>;
+  /** Writes the files below the directory (0700), nothing if they are not what they should be. */
+  placeKeys(directory: string): Promise<readonly PlacedFile[]>;
+  placeConfig(directory: string): Promise<readonly PlacedFile[]>;
+}
+
+export interface DumpFile {
+  readonly name: string;
+  open(): Readable;
+}
+
+export interface SourceMediaFile {
+  /** Relative to the media store. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Hex; undefined when the source does not know it. */
+  readonly sha256: string | undefined;
+  readonly mode: number;
+  open(): Readable;
+}
+
+export interface PlacedFile {
+  /** Where it lies now. */
+  readonly path: string;
+  /** Where it lay on the source machine; relative file names of `files` sources are made absolute. */
+  readonly source: string;
+  readonly role: string;
+}

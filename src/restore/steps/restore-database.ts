@@ -1,0 +1,87 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { isLifeboatError } from '../../core/errors.ts';
+import { connect, databaseInfo, measureInvariants } from '../../database/index.ts';
+import type { PostgresSession } from '../../database/port.ts';
+import { checkIntegrity, homeserverOf } from '../../homeserver/index.ts';
+import type { KindFacts } from '../../homeserver/port.ts';
+import type { RestoreContext } from '../context.ts';
+import { claimEmptyDatabase, removeMark } from '../empty-database.ts';
+import { same } from '../findings.ts';
+import { compareWithManifest } from '../invariant-checks.ts';
+import { loadDump } from '../load-dump.ts';
+import type { Check, Step } from '../step.ts';
+
+/** Step 1: the database, into an empty one only; then everything that was measured at backup time, measured again. */
+export const restoreDatabaseStep: Step<RestoreContext> = {
+  id: 'restore-database',
+  number: 1,
+  title: 'Restore database',
+  requires: [],
+  apply,
+  check: compare,
+};
+
+async function apply(context: RestoreContext): Promise<void> {
+  const { source, target, progress } = context;
+  await claimEmptyDatabase(context);
+  const directory = join(target.directory, 'dump');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  for (const dump of source.dumps()) {
+    const file = join(directory, dump.name);
+    progress({ phase: 'restore-database', message: `reading ${dump.name}` });
+    await pipeline(dump.open(), createWriteStream(file, { mode: 0o600 }));
+    await context.handOver(directory);
+    progress({ phase: 'restore-database', message: `restoring ${dump.name}` });
+    await loadDump(file, context);
+  }
+  await using session = await connect(target.database, { applicationName: 'lifeboat:restore' });
+  // Without statistics the first queries of a big server take minutes (Postgres manual, "Restoring the Dump").
+  await session.query('ANALYZE');
+  if (context.journal !== undefined) await removeMark(session);
+}
+
+async function* compare({ source, target, found }: RestoreContext): AsyncGenerator<Check> {
+  await using session = await connect(target.database, { applicationName: 'lifeboat:check' });
+  const info = await databaseInfo(session);
+  found.databaseBytes = info.sizeBytes;
+  const locale = { id: 'database.locale', title: 'encoding UTF8, collation and character type C' };
+  yield same(locale, 'UTF8 C C', `${info.encoding} ${info.collate} ${info.ctype}`);
+
+  const owner = { id: 'database.homeserver', title: `it is the database of ${source.serverName}` };
+  const kind = await measureKind(session, source.serverName);
+  if (kind instanceof Error) {
+    // An empty database starts happily and makes itself a schema: "it is up" would prove nothing.
+    yield { ...owner, result: 'fail', expected: `tables and users of ${source.serverName}`, observed: kind.message };
+    return;
+  }
+  const { users = 0, rooms = 0, events = 0 } = kind.facts;
+  yield { ...owner, result: 'pass', observed: `${users} users, ${rooms} rooms, ${events} events` };
+  found.measured = { ...(await measureInvariants(session)), ...kind };
+  yield* compareWithManifest(source.invariants, found.measured, source.excludedData);
+  yield* integrity(session, source.serverName);
+}
+
+async function measureKind(session: PostgresSession, serverName: string): Promise<KindFacts | Error> {
+  try {
+    return await homeserverOf('synapse').facts(session, { serverName });
+  } catch (error) {
+    if (isLifeboatError(error, 'database-foreign') || isLifeboatError(error, 'server-name-mismatch')) return error;
+    throw error;
+  }
+}
+
+/** What must be true inside any homeserver's database, whatever a manifest says. */
+async function* integrity(session: PostgresSession, serverName: string): AsyncGenerator<Check> {
+  for (const finding of await checkIntegrity(session, { serverName })) {
+    yield {
+      id: `database.${finding.id}`,
+      title: finding.title,
+      result: finding.ok ? 'pass' : finding.severity === 'warning' ? 'warn' : 'fail',
+      observed: finding.observed,
+      detail: finding.names,
+    };
+  }
+}

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Duplex } from 'node:stream';
+import type { Secret } from '../core/secret.ts';
+import { connect } from '../database/index.ts';
+import type { DrillCa } from '../environment/ca.ts';
+import { drawSamples, type Samples } from '../homeserver/index.ts';
+import type { RestoreContext } from '../restore/context.ts';
+import { collectFindings, noneFound } from '../restore/findings.ts';
+import type { Check, Step } from '../restore/step.ts';
+import { runFederationProbe } from './probe/index.ts';
+import { peerChecks, type PeerOptions } from './peer/index.ts';
+
+export interface FederationStepOptions {
+  readonly connectFederation: () => Promise<Duplex>;
+  readonly connectClient: () => Promise<Duplex>;
+  readonly listen: (port: number, onConnection: (socket: Duplex) => void) => Promise<void>;
+  readonly probe: { readonly name: string; readonly port: number };
+  readonly ca: DrillCa;
+  readonly registrationSecret: Secret;
+  /** A second real homeserver; undefined: the probe alone. */
+  readonly peer: PeerOptions | undefined;
+  /** Names that something inside looked up and that do not exist there, so far. */
+  readonly strayLookups: () => Promise<readonly string[]>;
+  readonly outsidePackets: () => Promise<number>;
+}
+
+/** A restored copy that is not defanged sends pushes, mail, to-device messages and old queues within ten seconds (docs/decisions/0003). */
+const QUIET_MS = 10_000;
+
+/** Step 6: is it still itself to the rest of the federation? Changes nothing that a real restore would keep. */
+export function federationStep(options: FederationStepOptions): Step<RestoreContext> {
+  const state = { startedAt: 0, before: new Set<string>() };
+  return {
+    id: 'test-federation',
+    number: 6,
+    title: 'Test federation',
+    requires: ['start-services'],
+    apply: async ({ clock }) => {
+      state.startedAt = clock.monotonicMs();
+      // Our own attempts to leave have looked up names already.
+      state.before = new Set(await options.strayLookups());
+    },
+    async *check(context) {
+      yield* probeChecks(context, options);
+      if (options.peer !== undefined) yield* peerChecks(options.peer, context);
+      await sleep(Math.max(0, QUIET_MS - (context.clock.monotonicMs() - state.startedAt)), undefined, { signal: context.signal });
+      yield* silenceChecks(options, state.before);
+    },
+  };
+}
+
+async function* probeChecks(context: RestoreContext, options: FederationStepOptions): AsyncGenerator<Check> {
+  const { source, found, progress } = context;
+  const host = options.probe.name.split(':')[0]!;
+  yield* runFederationProbe({
+    serverName: source.serverName,
+    publicKeys: source.publicKeys ?? found.signingKeys ?? [],
+    connectFederation: options.connectFederation,
+    connectClient: options.connectClient,
+    listen: options.listen,
+    probeName: options.probe.name,
+    certificate: await options.ca.issue([host]),
+    caPem: options.ca.certificatePem,
+    registrationSecret: options.registrationSecret,
+    samples: await samplesOf(context),
+    progress: (message) => progress({ phase: 'test-federation', message }),
+  });
+}
+
+async function samplesOf({ source, target }: RestoreContext): Promise<Samples> {
+  await using session = await connect(target.database, { applicationName: 'lifeboat:samples' });
+  return drawSamples(session, source.serverName);
+}
+
+/** What people would have received from a copy of their server: nothing. */
+async function* silenceChecks(options: FederationStepOptions, before: ReadonlySet<string>): AsyncGenerator<Check> {
+  const strays = collectFindings();
+  for (const name of await options.strayLookups()) if (!before.has(name)) strays.add(name);
+  yield noneFound({ id: 'sealed.no-lookups', title: 'the copy did not look for anybody outside (push, mail, federation, appservices)' }, strays, { unit: 'names looked up' });
+  const packets = await options.outsidePackets();
+  yield {
+    id: 'sealed.no-packets',
+    title: 'no packet left the sealed environment',
+    result: packets === 0 ? 'pass' : 'fail',
+    expected: '0 packets',
+    observed: `${packets} packets`,
+  };
+}
