@@ -88,6 +88,17 @@ describe('connecting', () => {
     expect(row).toEqual({ small: 5, big: '9007199254740993' });
   });
 
+  it('is not bound by the time-outs of its role', async () => {
+    await using admin = await connect(source, { applicationName: 'test' });
+    await admin.query(`CREATE ROLE hurried LOGIN PASSWORD 'hurried-1'; ALTER ROLE hurried SET statement_timeout = '50ms';
+      ALTER ROLE hurried SET idle_in_transaction_session_timeout = '50ms'; ALTER ROLE hurried SET idle_session_timeout = '50ms'`);
+    const hurried = { ...source, user: 'hurried', password: new Secret('hurried-1') };
+    await using session = await connect(hurried, { applicationName: 'test' });
+    await session.query('BEGIN; SELECT pg_sleep(0.2)');
+    await setTimeout(200);
+    expect(await session.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
   it('streams more rows than one batch', async () => {
     await using session = await connect(source, { applicationName: 'test' });
     let sum = 0;
@@ -166,6 +177,19 @@ describe('a dump', () => {
       code: 'database-client-old',
       hints: [expect.stringContaining('postgresql-client-17')],
     });
+  });
+
+  it('fails its stream when the run is interrupted', async () => {
+    const abort = new AbortController();
+    const clientDirectory = await fakeClient('endless', 'printf PGDMP; exec cat /dev/zero');
+    const { stream } = await dumpDatabase(source, {
+      ...OPTIONS,
+      snapshotId: '0-0-1',
+      clientDirectory,
+      signal: abort.signal,
+    });
+    stream.once('data', () => abort.abort());
+    await expect(stream.resume().toArray()).rejects.toMatchObject({ code: 'interrupted' });
   });
 
   it('gives up on a table that somebody holds exclusively, and names it', async () => {

@@ -12,6 +12,9 @@ export interface ConnectOptions {
 const CONNECT_TIMEOUT_MS = 15_000;
 const CURSOR_ROWS = 5000;
 const INT8_OID = 20;
+/** Those that this server knows: transaction_timeout came with 17, idle_session_timeout with 14. */
+const NO_TIMEOUTS = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
+  ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')`;
 
 /**
  * One connection, whose queries run one after the other. Our own time-outs are switched off for this session only: a
@@ -35,7 +38,7 @@ export async function connect(target: PostgresTarget, options: ConnectOptions): 
   client.on('error', (error) => (lost = error));
   try {
     await client.connect();
-    await client.query('SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0');
+    await client.query(NO_TIMEOUTS);
   } catch (error) {
     await client.end().catch(() => undefined);
     throw connectError(target, error);
@@ -45,19 +48,26 @@ export async function connect(target: PostgresTarget, options: ConnectOptions): 
     query: async <Row extends Record<string, unknown>>(sql: string, values: readonly unknown[] = []) => {
       if (lost !== undefined) throw connectError(target, lost);
       // Without values the simple protocol is used, which takes several statements.
-      const result = values.length === 0 ? await client.query<Row>(sql) : await client.query<Row>(sql, [...values]);
+      const result =
+        values.length === 0 ? await client.query<Row>(sql) : await client.query<Row>(sql, [...values]);
       return result.rows;
     },
-    stream: <Row extends Record<string, unknown>>(sql: string, values: readonly unknown[] = []) => rowsOf<Row>(client, sql, values),
+    stream: <Row extends Record<string, unknown>>(sql: string, values: readonly unknown[] = []) =>
+      rowsOf<Row>(client, sql, values),
     close,
     [Symbol.asyncDispose]: close,
   };
 }
 
-async function* rowsOf<Row extends Record<string, unknown>>(client: pg.Client, sql: string, values: readonly unknown[]): AsyncGenerator<Row> {
+async function* rowsOf<Row extends Record<string, unknown>>(
+  client: pg.Client,
+  sql: string,
+  values: readonly unknown[],
+): AsyncGenerator<Row> {
   const cursor = client.query(new Cursor<Row>(sql, [...values], { types: { getTypeParser } } as never));
   try {
-    for (let rows = await cursor.read(CURSOR_ROWS); rows.length > 0; rows = await cursor.read(CURSOR_ROWS)) yield* rows;
+    for (let rows = await cursor.read(CURSOR_ROWS); rows.length > 0; rows = await cursor.read(CURSOR_ROWS))
+      yield* rows;
   } finally {
     await cursor.close();
   }
@@ -74,12 +84,21 @@ function getTypeParser(oid: number, format?: string): (value: string) => unknown
   return pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown;
 }
 
-async function sslOptions({ sslMode, sslRootCert }: PostgresTarget): Promise<false | { rejectUnauthorized: boolean; ca?: string; checkServerIdentity?: () => undefined }> {
+async function sslOptions({
+  sslMode,
+  sslRootCert,
+}: PostgresTarget): Promise<
+  false | { rejectUnauthorized: boolean; ca?: string; checkServerIdentity?: () => undefined }
+> {
   if (sslMode === undefined || sslMode === 'disable') return false;
   if (sslMode === 'require') return { rejectUnauthorized: false };
   const ca = sslRootCert === undefined ? {} : { ca: await readFile(sslRootCert, 'utf8') };
   // verify-ca checks the chain but not the name (libpq manual, "SSL Support").
-  return { rejectUnauthorized: true, ...ca, ...(sslMode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}) };
+  return {
+    rejectUnauthorized: true,
+    ...ca,
+    ...(sslMode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
+  };
 }
 
 /** SQLSTATE of refusals: Postgres manual, appendix A. */
@@ -104,9 +123,13 @@ function connectError(target: PostgresTarget, error: unknown): LifeboatError {
       cause: error,
     });
   }
-  return new LifeboatError('database-unreachable', `cannot connect to ${where}: ${messageOf(error) || code}`, {
-    hint: 'Check that PostgreSQL runs and that host and port are right.',
-    context,
-    cause: error,
-  });
+  return new LifeboatError(
+    'database-unreachable',
+    `cannot connect to ${where}: ${messageOf(error) || code}`,
+    {
+      hint: 'Check that PostgreSQL runs and that host and port are right.',
+      context,
+      cause: error,
+    },
+  );
 }
