@@ -10,8 +10,6 @@
  */
 export {
   verifyStoredEvents,
-  publicKeysOf,
-  type FailedEvent,
   type StoredEventsOptions,
   type StoredEventsReport,
 } from './verify-old-events.ts';

@@ -17,7 +17,7 @@ export interface RoomVersion {
   readonly redaction: RedactionRules;
 }
 
-export interface RedactionRules {
+interface RedactionRules {
   readonly topLevelKeys: readonly string[];
   /** Content keys kept by event type; `*`: all of them. */
   readonly contentKeys: Readonly<Record<string, readonly string[] | '*'>>;

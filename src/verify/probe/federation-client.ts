@@ -20,7 +20,7 @@ export interface FederationTarget {
   readonly timeoutMs: number;
 }
 
-export interface CallOptions {
+interface CallOptions {
   /** Default: the probe itself. `undefined` sends the request without a signature. */
   readonly signer?: Signer | undefined;
   /** Named in the signature as the server that the request is for. */

@@ -69,6 +69,8 @@ export async function openResponse(
       createConnection: () => socket,
       signal,
     });
+    // A tunnel hands its connections over paused.
+    outgoing.on('socket', () => socket.resume());
     outgoing.on('response', resolve).on('error', (cause) => {
       reject(
         new LifeboatError('drill-failed', `${request.method} ${request.path}: ${cause.message}`, { cause }),

@@ -10,7 +10,7 @@ import { parseXMatrix, verifyXMatrix } from '../events/x-matrix.ts';
 import { keyDocument } from './identity.ts';
 
 /** An event that the homeserver under test has sent to the probe. */
-export interface ReceivedEvent {
+interface ReceivedEvent {
   readonly eventId: string;
   readonly event: JsonObject;
   /** What is wrong with it; undefined when hash, id and signature verify. */

@@ -28,7 +28,10 @@ export interface FederationProbeOptions {
   readonly connectClient: () => Promise<Duplex>;
   /** Connections that the homeserver makes to the probe's name and port arrive at `onConnection`. */
   readonly listen: (port: number, onConnection: (socket: Duplex) => void) => Promise<void>;
-  /** A name that the homeserver has never met, else its old queue for that name comes along. With a port no DNS is asked. */
+  /**
+   * A name that the homeserver has never met, else its old queue for that name comes along. With a port, no .well-known and
+   * no SRV is asked for; in a sandbox that has one loopback for both it must not be a port of the homeserver.
+   */
   readonly probeName: string;
   readonly certificate: { readonly certificatePem: string; readonly keyPem: string };
   /** Signs the homeserver's certificate; undefined: the system's authorities. */

@@ -39,6 +39,15 @@ describe('the X-Matrix header', () => {
     }
   });
 
+  it('is refused when it names another destination than the one it was signed for', () => {
+    const header = parseXMatrix(xMatrixHeader(request, signer))!;
+    const good = { ...request, origin: signer.name };
+    expect(verifyXMatrix(good, { ...header, destination: 'elsewhere.example' }, signer.key.publicKey)).toBe(
+      false,
+    );
+    expect(verifyXMatrix(good, { ...header, destination: undefined }, signer.key.publicKey)).toBe(true);
+  });
+
   it('is read with bare tokens, escaped quotes, spaces and any case of names', () => {
     const parsed = parseXMatrix(
       'X-Matrix Origin=a.example , KEY="ed25519:\\"k" ,sig=abc+/, destination="b.example:1"',

@@ -125,10 +125,11 @@ describe('the probe as a server', () => {
     ]);
   });
 
-  it('refuses requests that are unsigned, signed with another key, by another server, or for another one', async () => {
+  it('refuses requests that are unsigned, signed with another or an unknown key, by another server, or for another one', async () => {
     const stranger = newIdentity('stranger.invalid');
     for (const options of [
       { signer: undefined },
+      { signer: { ...peer, keyId: 'ed25519:unknown' } },
       { signer: impostorOf(peer) },
       { signer: stranger },
       { destination: 'elsewhere.invalid' },
@@ -136,7 +137,7 @@ describe('the probe as a server', () => {
       expect((await send([message()], options)).status).toBe(401);
     }
     expect(server.received).toEqual([]);
-    expect(server.refused).toHaveLength(4);
+    expect(server.refused).toHaveLength(5);
   });
 
   it('hands out its own events and no others', async () => {
