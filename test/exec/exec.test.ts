@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -151,3 +152,30 @@ describe('a service', () => {
     await expect(startService(['no-such-program'])).rejects.toMatchObject({ code: 'command-missing' });
   });
 });
+
+it('children end when this process is terminated', async () => {
+  const pidFile = join(directory, 'child.pid');
+  const door = new URL('../../src/exec/index.ts', import.meta.url).href;
+  const script = `const { streamOut } = await import('${door}'); streamOut(['/bin/sh', '-c', 'echo $$ > ${pidFile}; exec sleep 600']).done.catch(() => {});`;
+  const parent = await startService([process.execPath, '--input-type=module', '--eval', script]);
+  const pid = await numberIn(pidFile);
+  await parent.stop();
+  while (isRunning(pid)) await setTimeout(10);
+});
+
+async function numberIn(file: string): Promise<number> {
+  for (;;) {
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (text.endsWith('\n')) return Number(text);
+    await setTimeout(10);
+  }
+}
+
+/** A zombie whose parent has not looked yet counts as ended. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
