@@ -1,5 +1,5 @@
 /** Where a blob is kept. */
-export interface BlobPlace {
+interface BlobPlace {
   /** Number of the pack, as its owner counts them. */
   readonly pack: number;
   readonly sizeBytes: number;

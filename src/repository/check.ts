@@ -27,7 +27,7 @@ export interface CheckContext {
 }
 
 /** Object -> snapshots that need it, and the size they expect. */
-export type Needs = Map<string, { readonly snapshots: string[]; readonly sizeBytes: number | undefined }>;
+type Needs = Map<string, { readonly snapshots: string[]; readonly sizeBytes: number | undefined }>;
 
 /** What a check has seen so far. */
 export interface CheckReport {

@@ -16,14 +16,14 @@ export interface KnownBlobs {
   readonly shards: Map<string, KnownShard>;
 }
 
-export interface KnownPack {
+interface KnownPack {
   readonly key: string;
   readonly sizeBytes: number;
   /** The index segment that describes it. */
   readonly segment: SizedObject;
 }
 
-export interface KnownShard {
+interface KnownShard {
   readonly object: SizedObject;
   readonly segment: SizedObject;
 }

@@ -1,4 +1,5 @@
 import { z } from '../config/zod.ts';
+import { LifeboatError } from '../core/errors.ts';
 import type { Manifest, MediaFile } from './manifest.ts';
 
 /** Schemas of manifest.ts. A manifest is checked when it is read: it decides which paths a restore writes. */
@@ -9,7 +10,7 @@ const time = z.iso.datetime();
 const strings = z.array(z.string());
 
 /** Relative, with `/`, no empty, `.` or `..` component, no NUL, no component that a file system refuses. */
-export const relativePath = z.string().refine(isSafeRelativePath, 'expected a relative path without . or ..');
+const relativePath = z.string().refine(isSafeRelativePath, 'expected a relative path without . or ..');
 
 function isSafeRelativePath(path: string): boolean {
   if (path.length === 0 || path.length > 4096 || path.includes('\0')) return false;
@@ -77,7 +78,7 @@ const media = z.strictObject({
   orphanCount: size,
 });
 
-export const manifestSchema = z.strictObject({
+const manifestSchema = z.strictObject({
   version: z.literal(1),
   snapshotId: z.string().regex(/^[0-9a-f]{32}$/),
   startedAt: time,
@@ -129,3 +130,14 @@ export const mediaFileSchema = z.strictObject({
 export const shardRowSchema = mediaFileSchema.extend({ in: z.array(packNumber) });
 
 export type ManifestRoot = z.infer<typeof rootSchema>;
+
+/** What is about to be written, in the form in which it will be read back. Errors: `internal`, naming what and the field. */
+export function requireValid<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new LifeboatError(
+    'internal',
+    `${what} cannot be recorded: ${issue?.path.join('.')}: ${issue?.message}`,
+  );
+}

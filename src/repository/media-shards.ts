@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { LifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
-import { mediaFileSchema } from './manifest-schema.ts';
+import { mediaFileSchema, requireValid } from './manifest-schema.ts';
 import type { MediaFile } from './manifest.ts';
 import { createMutex } from './mutex.ts';
 import { putSealed } from './objects.ts';
@@ -18,7 +18,7 @@ const LONGEST_SHARD = 50_000;
 /** Shards that wait for the pack of their newest files; each is at most some MiB. */
 const MOST_WAITING = 8;
 
-export interface ShardRef {
+interface ShardRef {
   readonly object: string;
   readonly files: number;
   readonly bytes: number;
@@ -93,7 +93,9 @@ export function createMediaShards(options: MediaShardOptions): MediaShardWriter 
   return {
     add: (file) =>
       oneAtATime(async () => {
-        const places = mediaFileSchema.parse(file).blobs.map((blob) => placeOf(known, blob, file.path));
+        const places = requireValid(mediaFileSchema, file, `media file ${file.path}`).blobs.map((blob) =>
+          placeOf(known, blob, file.path),
+        );
         for (const number of places) usedPacks.add(number);
         shard.rows.push({ file, packs: places });
         if (shard.rows.length >= LONGEST_SHARD || endsShard(options.idKey, file.path)) await endShard();

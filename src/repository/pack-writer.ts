@@ -88,12 +88,14 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
 
   const writeIndex = async (): Promise<void> => {
     if (isEmpty(pending)) return;
-    const { key, sizeBytes, storedBytes } = await putIndexSegment(store, pending, options.indexRecipients);
+    const content = pending;
+    // Before the first await: what is remembered meanwhile belongs to the next segment.
+    pending = emptySegment();
+    const { key, sizeBytes, storedBytes } = await putIndexSegment(store, content, options.indexRecipients);
     count.storedBytes += storedBytes;
     const segment = { key, sizeBytes };
     segments.push(segment);
-    for (const pack of newPacks.slice(newPacks.length - pending.packs.length)) pack.segment = segment;
-    pending = emptySegment();
+    for (const pack of newPacks.slice(newPacks.length - content.packs.length)) pack.segment = segment;
   };
 
   const add = async (content: Uint8Array): Promise<string> => {

@@ -75,7 +75,7 @@ const KNOWN_TYPES: ReadonlySet<string> = new Set([
 ]);
 const unknownBodySchema = z.looseObject({ ...anyone, type: z.string() });
 
-export type RecordBody = z.infer<typeof bodySchema>;
+type RecordBody = z.infer<typeof bodySchema>;
 export type RecordOf<Type extends RecordBody['type']> = Extract<RecordBody, { type: Type }>;
 
 /** What the caller of `append` says; the log adds the rest. */

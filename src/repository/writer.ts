@@ -10,7 +10,7 @@ import type { HostKey } from './key-files.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
 import { snapshotEntry } from './log-state.ts';
 import type { CommitLog } from './log.ts';
-import { rootSchema, type ManifestRoot } from './manifest-schema.ts';
+import { requireValid, rootSchema, type ManifestRoot } from './manifest-schema.ts';
 import type { Content, Manifest } from './manifest.ts';
 import { createMediaShards } from './media-shards.ts';
 import { putSealed, type PutResult } from './objects.ts';
@@ -98,7 +98,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
     }
     const packKeys = [...numbers.keys()].map((number) => packs.pack(number)!.key);
     // Parsed before it is written: a manifest that no restore would accept must fail tonight, not on the day of need.
-    const root = rootSchema.parse({ v: 1, manifest, packs: packKeys, where, shards });
+    const root = requireValid(rootSchema, { v: 1, manifest, packs: packKeys, where, shards }, 'the manifest');
     return counted(await putSealed(store, 'manifests', await compressText(JSON.stringify(root)), recipients));
   };
 

@@ -22,7 +22,7 @@ export interface Fixture extends AsyncDisposable {
   open(options?: Partial<OpenRepositoryOptions>, store?: ObjectStore): Promise<Repository>;
 }
 
-export const PACK_BYTES = 64 * 1024;
+const PACK_BYTES = 64 * 1024;
 
 export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), 'lifeboat-repository-'));

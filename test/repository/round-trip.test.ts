@@ -33,6 +33,28 @@ describe('a backup', () => {
     expect(await countObjects(fixture.store, 'manifests/')).toBe(shardsAfterFirst + 1);
   });
 
+  it('changes one shard of a long media list for one new file, and gives the list back in order', async () => {
+    await using fixture = await makeRepository();
+    const backUpPaths = async (paths: readonly string[]): Promise<string> => {
+      const writer = await (await fixture.open()).startBackup();
+      const parts = await writeSource(writer, { dump: Buffer.from('PGDMP'), media: {}, signingKey: 'key' });
+      const content = await writer.addFile(Readable.from([Buffer.from('same')]), 4);
+      for (const path of paths)
+        await writer.addMedia({ path, mode: 0o600, mediaClass: 'local_content', ...content });
+      return (await writer.commit(parts)).entry.id;
+    };
+    const paths = Array.from({ length: 20_000 }, (_, at) => `local_content/${String(at).padStart(6, '0')}`);
+    await backUpPaths(paths);
+    const objects = await countObjects(fixture.store, 'manifests/');
+    const longer = paths.toSpliced(10_000, 0, 'local_content/009999-new');
+    const id = await backUpPaths(longer);
+    // The shard that the path falls into (two if it happens to end one), and the root.
+    expect((await countObjects(fixture.store, 'manifests/')) - objects).toBeLessThanOrEqual(3);
+    const read: string[] = [];
+    for await (const { path } of (await fixture.open()).mediaFiles(id)) read.push(path);
+    expect(read).toEqual(longer);
+  });
+
   it('finds small and large files by their hash alone, but not with another size', async () => {
     await using fixture = await makeRepository();
     const large = randomBytes(9 * 1024 * 1024);
