@@ -4,7 +4,11 @@ import type { PostgresSession } from '../../database/port.ts';
 export interface Samples {
   readonly users: readonly string[];
   readonly aliases: readonly string[];
-  readonly media: readonly { readonly mediaId: string; readonly sha256: string | null; readonly sizeBytes: number }[];
+  readonly media: readonly {
+    readonly mediaId: string;
+    readonly sha256: string | null;
+    readonly sizeBytes: number;
+  }[];
 }
 
 const USERS = 3;
