@@ -14,6 +14,8 @@ import { decodeBase64, encodeBase64 } from '../../src/verify/events/base64.ts';
 const run = promisify(execFile);
 const POSTGRES = '/usr/lib/postgresql/15/bin';
 export const SYNAPSE_VENV = '/var/cache/matrix-lifeboat/synapse-1.163.2';
+/** What is started here ends with the test, even if that is killed. INT: a fast shutdown of PostgreSQL, a clean one of Synapse. */
+const DYING_WITH_US = ['setpriv', '--pdeathsig', 'INT'];
 /** PostgreSQL refuses to run as root; as anybody else it runs as that user. */
 const AS_POSTGRES =
   process.getuid?.() === 0 ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups'] : [];
@@ -49,10 +51,14 @@ export async function startSynapse(): Promise<RealSynapse> {
       configuration(directory, databasePort!, federationPort!, clientPort!),
     );
     const python = `${SYNAPSE_VENV}/bin/python`;
-    const synapse = spawn(python, ['-m', 'synapse.app.homeserver', '-c', 'homeserver.yaml'], {
-      cwd: directory,
-      stdio: 'ignore',
-    });
+    const synapse = spawn(
+      DYING_WITH_US[0]!,
+      [...DYING_WITH_US.slice(1), python, '-m', 'synapse.app.homeserver', '-c', 'homeserver.yaml'],
+      {
+        cwd: directory,
+        stdio: 'ignore',
+      },
+    );
     children.push(synapse);
     await untilReachable(`http://127.0.0.1:${clientPort}/_matrix/client/versions`, synapse);
   } catch (error) {
@@ -138,8 +144,15 @@ async function startPostgres(directory: string, port: number): Promise<ChildProc
     'unix_socket_directories=',
     'fsync=off',
   ].flatMap((setting) => ['-c', setting]);
-  const [postgres, ...argv] = asPostgres(`${POSTGRES}/postgres`, '-D', directory, ...settings);
-  const child = spawn(postgres, argv, { cwd: directory, stdio: 'ignore' });
+  const [setpriv, ...argv] = [
+    ...DYING_WITH_US,
+    ...AS_POSTGRES.slice(1),
+    `${POSTGRES}/postgres`,
+    '-D',
+    directory,
+    ...settings,
+  ];
+  const child = spawn(setpriv!, argv, { cwd: directory, stdio: 'ignore' });
   const connection = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres'];
   await eventually('PostgreSQL', child, async () => await run(`${POSTGRES}/pg_isready`, connection));
   await run(`${POSTGRES}/createdb`, [
