@@ -24,7 +24,14 @@ interface Row extends Record<string, unknown> {
 }
 
 function row(fields: JsonObject = {}, version = '11', signedBy = signer): Row {
-  const event = { type: 'm.room.message', room_id: '!r:example.com', sender: `@a:${SERVER}`, content: { body: 'hello' }, depth: 5, ...fields };
+  const event = {
+    type: 'm.room.message',
+    room_id: '!r:example.com',
+    sender: `@a:${SERVER}`,
+    content: { body: 'hello' },
+    depth: 5,
+    ...fields,
+  };
   const signed = signEvent(event, ROOM_VERSIONS[version]!, signedBy);
   return {
     event_id: eventId(signed, ROOM_VERSIONS[version]!)!,
@@ -58,7 +65,9 @@ const reasonOf = async (broken: Row) => (await verify(row(), broken)).failed.map
 
 describe('old events in the database', () => {
   it('verify in every room version, and are counted by sender and version', async () => {
-    const rows = Object.keys(ROOM_VERSIONS).map((version) => row({ event_id: `$${version}:example.com` }, version));
+    const rows = Object.keys(ROOM_VERSIONS).map((version) =>
+      row({ event_id: `$${version}:example.com` }, version),
+    );
     const report = await verify(...rows, row({ sender: `@b:${SERVER}` }));
     expect(report).toMatchObject({ total: 13, checked: 13, failedCount: 0, unverifiable: 0, failed: [] });
     expect(report.perSender).toEqual(
@@ -74,17 +83,26 @@ describe('old events in the database', () => {
     const broken = changed(row(), (event) => (event['content'] = { body: 'goodbye' }));
     const report = await verify(row(), broken);
     expect(report.failed).toEqual([
-      { eventId: broken.event_id, roomId: '!r:example.com', sender: `@a:${SERVER}`, reason: 'its content does not match its hash' },
+      {
+        eventId: broken.event_id,
+        roomId: '!r:example.com',
+        sender: `@a:${SERVER}`,
+        reason: 'its content does not match its hash',
+      },
     ]);
     expect(report.perSender.get(`@a:${SERVER}`)).toEqual({ checked: 2, failed: 1 });
   });
 
   it('are named when what a signature covers was changed', async () => {
-    expect(await reasonOf(changed(row(), (event) => (event['depth'] = 6)))).toEqual(['its signature does not verify under ed25519:a_1']);
+    expect(await reasonOf(changed(row(), (event) => (event['depth'] = 6)))).toEqual([
+      'its signature does not verify under ed25519:a_1',
+    ]);
   });
 
   it('are named when they stand under the id of another event', async () => {
-    expect(await reasonOf({ ...row(), event_id: row({ depth: 99 }).event_id })).toEqual(['its content does not give its event id']);
+    expect(await reasonOf({ ...row(), event_id: row({ depth: 99 }).event_id })).toEqual([
+      'its content does not give its event id',
+    ]);
   });
 
   it('are named when another key of the same id has signed them', async () => {
@@ -96,17 +114,24 @@ describe('old events in the database', () => {
     expect(await reasonOf(row({}, '11', { ...signer, keyId: 'ed25519:a_2' }))).toEqual([
       'it is signed with ed25519:a_2, which is not among the known keys',
     ]);
-    expect(await reasonOf(changed(row(), (event) => delete event['signatures']))).toEqual([`it is not signed by ${SERVER}`]);
+    expect(await reasonOf(changed(row(), (event) => delete event['signatures']))).toEqual([
+      `it is not signed by ${SERVER}`,
+    ]);
   });
 
   it('are named when the row and its JSON disagree, or the JSON is cut', async () => {
-    expect(await reasonOf({ ...row(), sender: `@b:${SERVER}` })).toEqual([`its sender is @a:${SERVER} in its JSON`]);
+    expect(await reasonOf({ ...row(), sender: `@b:${SERVER}` })).toEqual([
+      `its sender is @a:${SERVER} in its JSON`,
+    ]);
     expect(await reasonOf({ ...row(), json: row().json.slice(0, 50) })).toEqual(['its JSON cannot be read']);
   });
 
   it('are no false alarm when they were redacted, with their content or without it', async () => {
     const original = row();
-    const censored = { ...original, json: JSON.stringify(redact(JSON.parse(original.json) as JsonObject, ROOM_VERSIONS['11']!)) };
+    const censored = {
+      ...original,
+      json: JSON.stringify(redact(JSON.parse(original.json) as JsonObject, ROOM_VERSIONS['11']!)),
+    };
     const report = await verify({ ...original, redacted: true }, { ...censored, redacted: true });
     expect(report).toMatchObject({ checked: 2, redacted: 2, failedCount: 0 });
     expect(await reasonOf(censored)).toEqual(['its content does not match its hash']);
@@ -115,17 +140,26 @@ describe('old events in the database', () => {
   });
 
   it('are no false alarm when the invited server made the invite in the name of our user', async () => {
-    const invite = { type: 'm.room.member', state_key: '@x:other', content: { membership: 'invite', third_party_invite: { signed: {} } } };
+    const invite = {
+      type: 'm.room.member',
+      state_key: '@x:other',
+      content: { membership: 'invite', third_party_invite: { signed: {} } },
+    };
     expect((await verify(row(invite, '11', { ...signer, name: 'other' }))).failedCount).toBe(0);
   });
 
   it('are left out of judgement when their room version is unknown or their numbers are no integers', async () => {
     const float = { ...row({}, '5'), json: row({}, '5').json.replace('"depth":5', '"depth":5.5') };
     const whole = { ...row({}, '5'), json: row({}, '5').json.replace('"depth":5', '"depth":5.0') };
-    const huge = { ...row({}, '5'), json: row({}, '5').json.replace('"depth":5', '"depth":9007199254740993') };
+    const huge = {
+      ...row({}, '5'),
+      json: row({}, '5').json.replace('"depth":5', '"depth":9007199254740993'),
+    };
     const report = await verify({ ...row(), room_version: 'org.example.1' }, float, whole, huge);
     expect(report).toMatchObject({ checked: 1, unverifiable: 3, failedCount: 0 });
-    expect(await reasonOf({ ...row(), json: row().json.replace('"depth":5', '"depth":5.5') })).toEqual(['canonical JSON has no number 5.5']);
+    expect(await reasonOf({ ...row(), json: row().json.replace('"depth":5', '"depth":5.5') })).toEqual([
+      'canonical JSON has no number 5.5',
+    ]);
   });
 
   it('are listed up to a thousand, and counted beyond', async () => {
