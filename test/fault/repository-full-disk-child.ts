@@ -32,5 +32,12 @@ const second = await backUp(await fixture.open(), seededSource('second'));
 const readBackEqual =
   JSON.stringify(await readBack(repository, second.entry.id)) === JSON.stringify(seededSource('second'));
 process.stdout.write(
-  JSON.stringify({ codes, checked: afterwards.ok, snapshots: snapshots.length, first: snapshots[0] === first.entry.id, deletedObjects, readBackEqual }),
+  JSON.stringify({
+    codes,
+    checked: afterwards.ok,
+    snapshots: snapshots.length,
+    first: snapshots[0] === first.entry.id,
+    deletedObjects,
+    readBackEqual,
+  }),
 );

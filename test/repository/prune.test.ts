@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { logKey } from '../../src/repository/object-names.ts';
+import { putNamed } from '../../src/repository/objects.ts';
 import type { Repository } from '../../src/repository/port.ts';
 import type { ObjectStore } from '../../src/storage/port.ts';
 import { backUp, makeRepository, readBack, sampleSource } from './fixture.ts';
-import { listAll } from './memory-store.ts';
+import { copyToMemory, listAll } from './memory-store.ts';
 
 const NOW = { dryRun: false, graceMs: 0 };
 const HOUR = 3_600_000;
@@ -141,6 +142,20 @@ describe('prune', () => {
     expect(second.newPacks).toBeGreaterThan(0);
     await (await fixture.open()).prune(NOW);
     expect(await readBack(await fixture.open(), second.entry.id)).toEqual(source);
+  });
+
+  it('marks very many objects in several records, so that none of them grows without bound', async () => {
+    await using fixture = await makeRepository();
+    const source = sampleSource();
+    const { entry } = await backUp(await fixture.open(), source);
+    const store = await copyToMemory(fixture.store);
+    for (let at = 0; at < 5000; at += 1) await putNamed(store, 'refs', Buffer.from(`garbage ${at}`));
+    const repository = await fixture.open({ stateDirectory: `${fixture.directory}/other` }, store);
+    expect(await repository.prune(NOW)).toMatchObject({ markedObjects: 5000, deletedObjects: 5000 });
+    const records = (await listAll(store, 'log/')).filter(({ key }) => key > logKey(entry.seq));
+    expect(records).toHaveLength(4);
+    for (const { sizeBytes } of records) expect(sizeBytes).toBeLessThan(400_000);
+    expect(await repository.check(ALL)).toMatchObject({ ok: true, findings: [], snapshots: 1 });
   });
 
   it('refuses when it cannot read what a snapshot needs', async () => {
