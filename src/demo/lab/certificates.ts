@@ -10,7 +10,11 @@ export interface LabCertificate {
 }
 
 /** Writes a certificate for DNS names and addresses, with the authority that others have to trust. */
-export async function issueLabCertificate(ca: DrillCa, directory: string, names: readonly string[]): Promise<LabCertificate> {
+export async function issueLabCertificate(
+  ca: DrillCa,
+  directory: string,
+  names: readonly string[],
+): Promise<LabCertificate> {
   const { certificatePem, keyPem } = await ca.issue(names);
   await mkdir(directory, { recursive: true });
   const files: LabCertificate = {

@@ -17,7 +17,11 @@ export function synapsePython(): string {
   const python = join(cacheDirectory(), `synapse-${SYNAPSE_VERSION}`, 'bin', 'python');
   const found = findProgram(python);
   if (found !== undefined) return found;
-  throw new LifeboatError('command-missing', `the demo's Synapse ${SYNAPSE_VERSION} is not installed: ${python} is missing`, {
-    hint: 'Run `npm run demo` in a clone of matrix-lifeboat: it installs Synapse.',
-  });
+  throw new LifeboatError(
+    'command-missing',
+    `the demo's Synapse ${SYNAPSE_VERSION} is not installed: ${python} is missing`,
+    {
+      hint: 'Run `npm run demo` in a clone of matrix-lifeboat: it installs Synapse.',
+    },
+  );
 }

@@ -28,31 +28,61 @@ export interface LabPostgres {
 }
 
 /** No durability, all speed: nobody misses this cluster after a power failure. */
-const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'full_page_writes=off', 'synchronous_commit=off', 'max_connections=200'];
+const SETTINGS = [
+  'listen_addresses=127.0.0.1',
+  'unix_socket_directories=',
+  'fsync=off',
+  'full_page_writes=off',
+  'synchronous_commit=off',
+  'max_connections=200',
+];
 const READY_TIMEOUT_MS = 60_000;
 const SUPERUSER = 'lab';
 
 /** A new cluster in UTF8 with locale C, as Synapse demands. Errors: `command-missing`, `start-failed`. */
 export async function startPostgres(options: LabPostgresOptions): Promise<LabPostgres> {
   const { directory, binDirectory } = options;
-  const [initdb, server] = await Promise.all(['initdb', 'postgres'].map(async (name) => (await newestClient(name, binDirectory)).path));
+  const [initdb, server] = await Promise.all(
+    ['initdb', 'postgres'].map(async (name) => (await newestClient(name, binDirectory)).path),
+  );
   const user = await unprivilegedUser();
   await mkdir(directory, { recursive: true });
   if (user !== undefined) await chown(directory, user.uid, user.gid);
   const password = new Secret(randomBytes(12).toString('hex'));
-  const [data, passwordFile, logFile] = ['data', 'initial-password', 'postgres.log'].map((name) => join(directory, name)) as [string, string, string];
+  const [data, passwordFile, logFile] = ['data', 'initial-password', 'postgres.log'].map((name) =>
+    join(directory, name),
+  ) as [string, string, string];
   await writeFile(passwordFile, password.reveal(), { mode: 0o600 });
   if (user !== undefined) await chown(passwordFile, user.uid, user.gid);
   const encoding = ['--encoding=UTF8', '--locale=C'];
-  await runCommand(endingWithUs([initdb!, '--pgdata', data, '--username', SUPERUSER, ...encoding, '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--no-sync'], user?.name), {
-    cwd: directory,
-    check: true,
-  });
+  await runCommand(
+    endingWithUs(
+      [
+        initdb!,
+        '--pgdata',
+        data,
+        '--username',
+        SUPERUSER,
+        ...encoding,
+        '--auth=scram-sha-256',
+        `--pwfile=${passwordFile}`,
+        '--no-sync',
+      ],
+      user?.name,
+    ),
+    {
+      cwd: directory,
+      check: true,
+    },
+  );
   await rm(passwordFile);
 
   const port = options.port ?? (await freePorts(1))[0]!;
   const settings = [`port=${port}`, ...SETTINGS].flatMap((setting) => ['-c', setting]);
-  const service = await startService(endingWithUs([server!, '-D', data, ...settings], user?.name), { cwd: directory, logFile });
+  const service = await startService(endingWithUs([server!, '-D', data, ...settings], user?.name), {
+    cwd: directory,
+    logFile,
+  });
   let ended = false;
   void service.ended.then(() => (ended = true));
   const stop = async () => {
@@ -62,7 +92,12 @@ export async function startPostgres(options: LabPostgresOptions): Promise<LabPos
   };
   const target: PostgresTarget = { host: '127.0.0.1', port, user: SUPERUSER, password, database: 'postgres' };
   await waitUntilReady(target, () => ended, logFile);
-  return { target, stop, createDatabase: (name, owner) => createOwned(target, name, owner), dropDatabase: (name) => drop(target, name) };
+  return {
+    target,
+    stop,
+    createDatabase: (name, owner) => createOwned(target, name, owner),
+    dropDatabase: (name) => drop(target, name),
+  };
 }
 
 async function createOwned(admin: PostgresTarget, name: string, owner: string): Promise<PostgresTarget> {
@@ -84,18 +119,29 @@ async function unprivilegedUser(): Promise<{ name: string; uid: number; gid: num
   if (process.getuid?.() !== 0) return undefined;
   const passwd = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
   const entry = passwd.find(([name]) => name === 'postgres') ?? passwd.find(([name]) => name === 'nobody');
-  if (entry === undefined) throw new LifeboatError('start-failed', 'PostgreSQL refuses to run as root, and there is no user postgres or nobody');
+  if (entry === undefined)
+    throw new LifeboatError(
+      'start-failed',
+      'PostgreSQL refuses to run as root, and there is no user postgres or nobody',
+    );
   return { name: entry[0]!, uid: Number(entry[2]), gid: Number(entry[3]) };
 }
 
-async function waitUntilReady(target: PostgresTarget, hasEnded: () => boolean, logFile: string): Promise<void> {
+async function waitUntilReady(
+  target: PostgresTarget,
+  hasEnded: () => boolean,
+  logFile: string,
+): Promise<void> {
   const deadline = performance.now() + READY_TIMEOUT_MS;
   for (;;) {
     try {
       await (await connect(target, { applicationName: 'lifeboat:lab' })).close();
       return;
     } catch (error) {
-      if (hasEnded() || performance.now() > deadline) throw new LifeboatError('start-failed', `the lab's PostgreSQL did not start, see ${logFile}`, { cause: error });
+      if (hasEnded() || performance.now() > deadline)
+        throw new LifeboatError('start-failed', `the lab's PostgreSQL did not start, see ${logFile}`, {
+          cause: error,
+        });
     }
     await sleep(50);
   }

@@ -23,7 +23,8 @@ const UNLIMITED = '{per_second: 10000, burst_count: 10000}';
  * servers from meeting on one machine, or slow down what is no attack here, a comment says so.
  */
 export function synapseConfig(values: SynapseConfigValues): string {
-  const { directory, serverName, clientPort, federationPort, database, certificate, appserviceFiles } = values;
+  const { directory, serverName, clientPort, federationPort, database, certificate, appserviceFiles } =
+    values;
   return `server_name: "${serverName}"
 public_baseurl: "http://127.0.0.1:${clientPort}/"
 pid_file: "${directory}/homeserver.pid"

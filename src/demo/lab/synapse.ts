@@ -56,12 +56,26 @@ export async function startSynapse(options: LabSynapseOptions): Promise<LabSynap
   const serverName = options.serverName ?? `localhost:${federationPort}`;
   const hostName = serverName.split(':')[0]!;
   await mkdir(directory, { recursive: true });
-  const certificate = await issueLabCertificate(options.ca, join(directory, 'tls'), [...new Set([hostName, 'localhost']), '127.0.0.1']);
+  const certificate = await issueLabCertificate(options.ca, join(directory, 'tls'), [
+    ...new Set([hostName, 'localhost']),
+    '127.0.0.1',
+  ]);
   const registrationSecret = new Secret(randomBytes(16).toString('hex'));
   const appserviceFiles = appservice === undefined ? [] : [join(directory, `${appservice.name}.yaml`)];
-  const values = { directory, serverName, clientPort, federationPort, database, certificate, registrationSecret, appserviceFiles };
+  const values = {
+    directory,
+    serverName,
+    clientPort,
+    federationPort,
+    database,
+    certificate,
+    registrationSecret,
+    appserviceFiles,
+  };
   const configFile = join(directory, 'homeserver.yaml');
-  await writeFile(configFile, synapseConfig({ ...values, extraConfig: options.extraConfig ?? '' }), { mode: 0o600 });
+  await writeFile(configFile, synapseConfig({ ...values, extraConfig: options.extraConfig ?? '' }), {
+    mode: 0o600,
+  });
   await writeFile(join(directory, 'log.yaml'), synapseLogConfig(directory));
   for (const file of appserviceFiles) await writeFile(file, appservice!.yaml, { mode: 0o600 });
 
@@ -76,7 +90,16 @@ export async function startSynapse(options: LabSynapseOptions): Promise<LabSynap
   };
   await start();
   return {
-    ...{ serverName, clientUrl, directory, configFile, registrationSecret, database, clientPort, federationPort },
+    ...{
+      serverName,
+      clientUrl,
+      directory,
+      configFile,
+      registrationSecret,
+      database,
+      clientPort,
+      federationPort,
+    },
     mediaDirectory: join(directory, 'media_store'),
     signingKeyFile: join(directory, `${hostName}.signing.key`),
     start,
@@ -84,7 +107,12 @@ export async function startSynapse(options: LabSynapseOptions): Promise<LabSynap
   };
 }
 
-async function run(python: string, directory: string, configFile: string, clientUrl: string): Promise<Service> {
+async function run(
+  python: string,
+  directory: string,
+  configFile: string,
+  clientUrl: string,
+): Promise<Service> {
   const logFile = join(directory, 'synapse.out');
   const argv = [python, '-B', '-m', 'synapse.app.homeserver', '--config-path', configFile];
   // Without --generate-keys Synapse makes a missing signing key at start all the same.
@@ -98,7 +126,10 @@ async function run(python: string, directory: string, configFile: string, client
     if (answer?.ok === true) return service;
     if (ended || performance.now() > deadline) {
       await service.stop();
-      throw new LifeboatError('start-failed', `the lab's Synapse did not start, see ${logFile} and ${join(directory, 'homeserver.log')}`);
+      throw new LifeboatError(
+        'start-failed',
+        `the lab's Synapse did not start, see ${logFile} and ${join(directory, 'homeserver.log')}`,
+      );
     }
     await sleep(100);
   }

@@ -1,0 +1,18 @@
+/** Calls `act` for each item, at most `limit` at a time; results in order. The first error ends it. */
+export async function concurrently<Item, Result>(
+  items: readonly Item[],
+  limit: number,
+  act: (item: Item, index: number) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next;
+      next += 1;
+      results[index] = await act(items[index]!, index);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  return results;
+}
