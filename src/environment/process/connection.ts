@@ -15,18 +15,19 @@ export function openConnection(gate: string, port: number): Promise<Socket> {
     };
     const onError = (error: Error) => fail(error.message);
     const onClose = () => fail('the connection was closed');
-    const onData = (chunk: Buffer) => {
-      head = Buffer.concat([head, chunk]);
+    // Read by `readable` and not by `data`: a socket that was switched to flowing would lose bytes before its user listens.
+    const onReadable = () => {
+      head = Buffer.concat([head, (socket.read() as Buffer | null) ?? Buffer.alloc(0)]);
       const end = head.indexOf(10);
       if (end < 0 && head.length < LONGEST_ANSWER) return;
       const answer = head.subarray(0, Math.max(end, 0)).toString();
       if (answer !== 'OK') return fail(answer.replace(/^NO /, ''));
-      socket.off('data', onData).off('error', onError).off('close', onClose).pause();
+      socket.off('readable', onReadable).off('error', onError).off('close', onClose);
       const rest = head.subarray(end + 1);
       if (rest.length > 0) socket.unshift(rest);
       resolve(socket);
     };
-    socket.on('error', onError).on('close', onClose).on('data', onData);
+    socket.on('error', onError).on('close', onClose).on('readable', onReadable);
     socket.once('connect', () => socket.write(`CONNECT ${port}\n`));
   });
 }

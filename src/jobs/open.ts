@@ -1,0 +1,45 @@
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import type { Clock } from '../core/clock.ts';
+import { LifeboatError, messageOf } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
+import { openRepository } from '../repository/index.ts';
+import type { Repository } from '../repository/port.ts';
+import { openLocalStore } from '../storage/local.ts';
+import { VERSION } from './version.ts';
+
+/** Where a repository lies, and the files that open it: `Config.repository` is one. */
+export interface RepositoryPlace {
+  readonly path: string;
+  readonly hostKeyFile?: string | undefined;
+  readonly adminKeyFile?: string | undefined;
+  readonly identityFile?: string | undefined;
+  readonly stateDirectory: string;
+}
+
+/** Errors: `repository-missing`, `repository-version`, `repository-damaged`, `identity-missing`. */
+export async function openAt(place: RepositoryPlace, clock: Clock): Promise<Repository> {
+  const { hostKeyFile, adminKeyFile, identityFile, stateDirectory } = place;
+  const identities = identityFile === undefined ? [] : await readIdentities(identityFile);
+  const store = await openLocalStore(place.path);
+  return openRepository(store, { hostKeyFile, adminKeyFile, identities, stateDirectory, clock, hostname: hostname(), version: VERSION });
+}
+
+/** A file as `age-keygen` writes it: identities, one a line, and comments. Errors: `identity-missing`. */
+export async function readIdentities(file: string): Promise<Secret[]> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new LifeboatError('identity-missing', `cannot read the identity ${file}: ${messageOf(error)}`, {
+      hint: 'Bring the file with the recovery identity that `lifeboat init` showed, and name it with --identity.',
+      cause: error,
+      context: { file },
+    });
+  });
+  const identities = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line.startsWith('AGE-SECRET-KEY-1'));
+  if (identities.length > 0) return identities.map((identity) => new Secret(identity));
+  throw new LifeboatError('identity-missing', `${file} holds no age identity`, {
+    hint: text.startsWith('age-encryption.org/') || text.startsWith('-----BEGIN AGE')
+      ? 'It is protected by a passphrase. Decrypt it with `age -d` into a file that only you can read.'
+      : 'It must have a line that begins with AGE-SECRET-KEY-1.',
+    context: { file },
+  });
+}
