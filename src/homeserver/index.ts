@@ -31,6 +31,7 @@ export {
   type ConfigCheck,
   type Launch,
 } from './synapse/launch.ts';
+export { relocate, type NewPlace, type Relocated } from './synapse/relocate.ts';
 export { drawSamples, type Samples } from './synapse/samples.ts';
 export { readConfiguration } from './synapse/configuration.ts';
 export { synapseVersion } from './synapse/program.ts';

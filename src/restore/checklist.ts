@@ -52,7 +52,7 @@ async function runStep<Context>(step: Step<Context>, context: Context, options: 
   let error: StepResult['error'];
   try {
     options.signal?.throwIfAborted();
-    if (journal?.isDone(step.id) !== true) {
+    if (step.repeat === true || journal?.isDone(step.id) !== true) {
       await journal?.started(step.id);
       await step.apply(context);
       await journal?.done(step.id);

@@ -13,8 +13,6 @@ export interface Journal {
   /** Ties the marker in a half-restored database to this restore and no other. */
   readonly restoreId: string;
   isDone(step: StepId): boolean;
-  /** True when the step was begun, now or by an earlier run, and may have left something. */
-  wasStarted(step: StepId): boolean;
   started(step: StepId): Promise<void>;
   done(step: StepId): Promise<void>;
 }
@@ -57,13 +55,12 @@ export async function openJournal(directory: string, subject: JournalSubject, ne
   return {
     restoreId: state.restore_id,
     isDone: (step) => state.done.includes(step),
-    wasStarted: (step) => state.started.includes(step),
     started: async (step) => {
       if (!state.started.includes(step)) state.started.push(step);
       await save();
     },
     done: async (step) => {
-      state.done.push(step);
+      if (!state.done.includes(step)) state.done.push(step);
       await save();
     },
   };

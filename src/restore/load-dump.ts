@@ -15,6 +15,7 @@ import {
   withPasswordFile,
 } from '../database/index.ts';
 import type { RestoreContext } from './context.ts';
+import { makeMentionedRoles } from './dump-roles.ts';
 
 /** The last line that pg_dump writes into plain SQL (pg_dump.c); pg_dumpall and cut files lack it. */
 const TRAILER = 'PostgreSQL database dump complete';
@@ -55,6 +56,7 @@ async function loadPlain(file: string, context: RestoreContext): Promise<void> {
     });
   }
   await requireTrailer(file);
+  await makeMentionedRoles(file, context.target);
   const { path } = await newestClient('psql', context.target.clientDirectory);
   await run(context, psqlFileArgv(path, context.target.database.database, file), 'psql');
 }

@@ -9,6 +9,8 @@ export interface Step<Context> {
   readonly title: string;
   /** Steps that must not have failed before this one may run; otherwise it is skipped. */
   readonly requires: readonly StepId[];
+  /** Applied again when a restore is resumed: it is quick, and later steps need what it finds. */
+  readonly repeat?: boolean;
   apply(context: Context): Promise<void>;
   check(context: Context): AsyncIterable<Check>;
 }

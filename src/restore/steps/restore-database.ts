@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isLifeboatError } from '../../core/errors.ts';
@@ -28,6 +28,7 @@ async function apply(context: RestoreContext): Promise<void> {
   const { source, target, progress } = context;
   await claimEmptyDatabase(context);
   const directory = join(target.directory, 'dump');
+  await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   for (const dump of source.dumps()) {
     const file = join(directory, dump.name);
@@ -37,6 +38,8 @@ async function apply(context: RestoreContext): Promise<void> {
     progress({ phase: 'restore-database', message: `restoring ${dump.name}` });
     await loadDump(file, context);
   }
+  // Everything that people wrote stands in it in clear.
+  await rm(directory, { recursive: true, force: true });
   await using session = await connect(target.database, { applicationName: 'lifeboat:restore' });
   // Without statistics the first queries of a big server take minutes (Postgres manual, "Restoring the Dump").
   await session.query('ANALYZE');

@@ -18,7 +18,8 @@ export const restoreMediaStep: Step<RestoreContext> = {
 };
 
 async function placeFiles({ source, target, found, progress, signal, handOver }: RestoreContext): Promise<void> {
-  const root = await createMediaRoot(target.mediaDirectory);
+  // A sealed copy is thrown away; a real one must survive a power cut.
+  const root = await createMediaRoot(target.mediaDirectory, { fsync: target.sealed ? 'never' : 'file' });
   let [files, bytes] = [0, 0];
   for await (const file of source.media()) {
     signal?.throwIfAborted();

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { fingerprint, readSigningKeys } from '../../homeserver/index.ts';
 import type { PublicSigningKey } from '../../repository/manifest.ts';
 import type { RestoreContext } from '../context.ts';
@@ -14,7 +14,10 @@ export const restoreSigningKeysStep: Step<RestoreContext> = {
   number: 3,
   title: 'Restore signing keys',
   requires: [],
+  repeat: true,
   apply: async ({ source, target, found, handOver }) => {
+    // Of an unfinished restore of our own: the target was empty when it began.
+    await rm(target.keysDirectory, { recursive: true, force: true });
     found.keyFiles = await source.placeKeys(target.keysDirectory);
     await handOver(target.keysDirectory);
   },

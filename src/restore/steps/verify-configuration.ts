@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { configCheckArgv, readConfigCheck, readConfiguration, synapseVersion } from '../../homeserver/index.ts';
 import type { PublicSigningKey } from '../../repository/manifest.ts';
@@ -15,12 +15,15 @@ export const verifyConfigurationStep: Step<RestoreContext> = {
   number: 4,
   title: 'Verify configuration',
   requires: ['restore-signing-keys'],
+  repeat: true,
   apply,
   check,
 };
 
 async function apply(context: RestoreContext): Promise<void> {
   const { source, target, found } = context;
+  // Of an unfinished restore of our own: the target was empty when it began.
+  await rm(target.configDirectory, { recursive: true, force: true });
   const placed = await source.placeConfig(target.configDirectory);
   const configFiles = placed.filter(({ role }) => role === 'homeserver-config').map(({ path }) => path);
   const { merged } = await readConfiguration(configFiles);
@@ -63,7 +66,9 @@ function signingKeyPath(keyFiles: readonly PlacedFile[]): string {
 
 /** Settings that name a file, as they stand in homeserver.yaml (absolute or relative), and where the restored file lies. */
 function placedPaths(merged: Readonly<Record<string, unknown>>, files: readonly PlacedFile[]): Record<string, string> {
-  const named = Object.values(merged).filter((value): value is string => typeof value === 'string' && value !== '');
+  const named = Object.values(merged)
+    .flat()
+    .filter((value): value is string => typeof value === 'string' && value !== '');
   return Object.fromEntries(
     named.flatMap((name) => {
       const file = files.find(({ source }) => source === name || source.endsWith(`/${name.replace(/^\.\//, '')}`));

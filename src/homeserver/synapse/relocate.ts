@@ -1,0 +1,58 @@
+import type { PostgresTarget } from '../../database/port.ts';
+
+export interface NewPlace {
+  readonly database: PostgresTarget;
+  readonly mediaStorePath: string;
+  readonly signingKeyPath: string;
+  /** Path as homeserver.yaml has it -> where the restored file lies. */
+  readonly placed: Readonly<Record<string, string>>;
+}
+
+export interface Relocated {
+  /** Holds the database password in clear: mode 0600. */
+  readonly yaml: string;
+  readonly changes: readonly { readonly setting: string; readonly reason: string }[];
+}
+
+/**
+ * The overlay of a real restore: nothing changes but where things lie. The restored homeserver.yaml stays as it was; the
+ * overlay is given as the last -c, and can be merged into it when the new place is the final one.
+ */
+export function relocate(merged: Readonly<Record<string, unknown>>, place: NewPlace): Relocated {
+  const { host, port, user, password, database, sslMode, sslRootCert } = place.database;
+  const secrets = password === undefined ? {} : { password: password.reveal() };
+  const tls = { ...(sslMode === undefined ? {} : { sslmode: sslMode }), ...(sslRootCert === undefined ? {} : { sslrootcert: sslRootCert }) };
+  const settings: Record<string, unknown> = {
+    database: { ...poolOf(merged), name: 'psycopg2', args: { ...poolArgs(merged), host, port, user, ...secrets, ...tls, dbname: database } },
+    media_store_path: place.mediaStorePath,
+    ...('signing_key' in merged ? {} : { signing_key_path: place.signingKeyPath }),
+  };
+  for (const [name, value] of Object.entries(merged)) {
+    const moved = name in settings ? undefined : movedValue(value, place.placed);
+    if (moved !== undefined) settings[name] = moved;
+  }
+  const lines = Object.entries(settings).map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`);
+  return {
+    yaml: `# Written by lifeboat: the new places of a restored homeserver. Given as the last -c, it wins over the restored files.\n${lines.join('')}`,
+    changes: Object.keys(settings).map((setting) => ({ setting, reason: 'the place of the restored copy' })),
+  };
+}
+
+/** A path that was restored elsewhere, or a list with such paths; undefined when nothing moved. */
+function movedValue(value: unknown, placed: Readonly<Record<string, string>>): unknown {
+  if (typeof value === 'string') return placed[value];
+  if (!Array.isArray(value) || !value.some((item) => typeof item === 'string' && item in placed)) return undefined;
+  return value.map((item: unknown) => (typeof item === 'string' ? (placed[item] ?? item) : item));
+}
+
+/** Settings of the connection pool are the admin's; only the address is new. */
+function poolArgs(merged: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const args = (merged['database'] as { args?: Record<string, unknown> } | undefined)?.args ?? {};
+  return Object.fromEntries(Object.entries(args).filter(([name]) => name.startsWith('cp_') || name.startsWith('keepalives')));
+}
+
+function poolOf(merged: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const database = merged['database'];
+  if (typeof database !== 'object' || database === null) return {};
+  return Object.fromEntries(Object.entries(database).filter(([name]) => name !== 'args' && name !== 'name'));
+}
