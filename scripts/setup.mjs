@@ -1,0 +1,30 @@
+// Installs what a clone needs, where it is missing: `npm run demo` and `npm test` call it first.
+// Plain JavaScript for the Node that is there (20 or newer), without dependencies: nothing is installed yet when it runs.
+//
+//   node scripts/setup.mjs [--for tests]
+import { parseArgs } from 'node:util';
+import { nodePackages } from './setup/node-packages.mjs';
+import { systemPrograms } from './setup/system-programs.mjs';
+import { synapse } from './setup/synapse.mjs';
+import { SetupError, formatSeconds, say } from './setup/terminal.mjs';
+
+const { values } = parseArgs({ options: { for: { type: 'string', default: 'demo' } } });
+const parts = [nodePackages(), systemPrograms({ forTests: values.for === 'tests' }), synapse()];
+
+try {
+  for (const part of parts) {
+    const missing = await part.missing();
+    if (missing === undefined) continue;
+    say(`${part.title}: ${missing}; installing, about ${part.takes}`);
+    const started = performance.now();
+    await part.install();
+    const still = await part.missing();
+    if (still !== undefined)
+      throw new SetupError(`${part.title}: ${still}, although the installation went through`, part.advice);
+    say(`${part.title}: done in ${formatSeconds(performance.now() - started)}`);
+  }
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  process.stderr.write(`setup: error: ${error.message}\nhint: ${error.advice}\n`);
+  process.exitCode = 1;
+}
