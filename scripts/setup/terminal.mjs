@@ -21,7 +21,7 @@ export function formatSeconds(ms) {
 export async function run(argv, { advice, env = {}, cwd } = {}) {
   const { code, output } = await start(argv, env, cwd);
   if (code === 0) return output;
-  process.stderr.write(`${output.trimEnd().split('\n').slice(-20).join('\n')}\n`);
+  process.stderr.write(`${output.trimEnd().split('\n').slice(-60).join('\n')}\n`);
   throw new SetupError(`\`${argv.join(' ')}\` failed (${code})`, advice);
 }
 
