@@ -211,6 +211,7 @@ function stepsOf(environment: Environment, names: DrillNames, secrets: DrillSecr
       probe: { name: names.probe, port: names.probePort },
       ...secrets,
       peer: options.settings.peer ? { environment, program: options.program, name: names.peer, port: names.peerPort, clientPort: names.peerClientPort, ...secrets, connectClient } : undefined,
+      delegation: names.delegated ? names : undefined,
       strayLookups: () => environment.strayLookups(),
       outsidePackets: () => environment.outsidePackets(),
     }),

@@ -7,6 +7,7 @@ import { drawSamples, type Samples } from '../homeserver/index.ts';
 import type { RestoreContext } from '../restore/context.ts';
 import { collectFindings, noneFound } from '../restore/findings.ts';
 import type { Check, Step } from '../restore/step.ts';
+import { serveDelegation, type Delegation } from './delegation.ts';
 import { runFederationProbe } from './probe/index.ts';
 import { peerChecks, type PeerOptions } from './peer/index.ts';
 
@@ -19,6 +20,8 @@ export interface FederationStepOptions {
   readonly registrationSecret: Secret;
   /** A second real homeserver; undefined: the probe alone. */
   readonly peer: PeerOptions | undefined;
+  /** For a server name without a port. */
+  readonly delegation: Delegation | undefined;
   /** Names that something inside looked up and that do not exist there, so far. */
   readonly strayLookups: () => Promise<readonly string[]>;
   readonly outsidePackets: () => Promise<number>;
@@ -29,7 +32,7 @@ const QUIET_MS = 10_000;
 
 /** Step 6: is it still itself to the rest of the federation? Changes nothing that a real restore would keep. */
 export function federationStep(options: FederationStepOptions): Step<RestoreContext> {
-  const state = { startedAt: 0, before: new Set<string>() };
+  const state: { startedAt: number; before: ReadonlySet<string>; delegation?: () => Check } = { startedAt: 0, before: new Set() };
   return {
     id: 'test-federation',
     number: 6,
@@ -39,10 +42,14 @@ export function federationStep(options: FederationStepOptions): Step<RestoreCont
       state.startedAt = clock.monotonicMs();
       // Our own attempts to leave have looked up names already.
       state.before = new Set(await options.strayLookups());
+      if (options.delegation !== undefined) state.delegation = await serveDelegation(options.delegation, options.ca, options.listen);
     },
     async *check(context) {
       yield* probeChecks(context, options);
-      if (options.peer !== undefined) yield* peerChecks(options.peer, context);
+      if (options.peer !== undefined) {
+        yield* peerChecks(options.peer, context);
+        if (state.delegation !== undefined) yield state.delegation();
+      }
       await sleep(Math.max(0, QUIET_MS - (context.clock.monotonicMs() - state.startedAt)), undefined, { signal: context.signal });
       yield* silenceChecks(options, state.before);
     },
