@@ -22,7 +22,15 @@ export async function openAt(place: RepositoryPlace, clock: Clock): Promise<Repo
   const { hostKeyFile, adminKeyFile, identityFile, stateDirectory } = place;
   const identities = identityFile === undefined ? [] : await readIdentities(identityFile);
   const store = await openLocalStore(place.path);
-  return openRepository(store, { hostKeyFile, adminKeyFile, identities, stateDirectory, clock, hostname: hostname(), version: VERSION });
+  return openRepository(store, {
+    hostKeyFile,
+    adminKeyFile,
+    identities,
+    stateDirectory,
+    clock,
+    hostname: hostname(),
+    version: VERSION,
+  });
 }
 
 /** A file as `age-keygen` writes it: identities, one a line, and comments. Errors: `identity-missing`. */
@@ -34,12 +42,16 @@ export async function readIdentities(file: string): Promise<Secret[]> {
       context: { file },
     });
   });
-  const identities = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line.startsWith('AGE-SECRET-KEY-1'));
+  const identities = text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith('AGE-SECRET-KEY-1'));
   if (identities.length > 0) return identities.map((identity) => new Secret(identity));
   throw new LifeboatError('identity-missing', `${file} holds no age identity`, {
-    hint: text.startsWith('age-encryption.org/') || text.startsWith('-----BEGIN AGE')
-      ? 'It is protected by a passphrase. Decrypt it with `age -d` into a file that only you can read.'
-      : 'It must have a line that begins with AGE-SECRET-KEY-1.',
+    hint:
+      text.startsWith('age-encryption.org/') || text.startsWith('-----BEGIN AGE')
+        ? 'It is protected by a passphrase. Decrypt it with `age -d` into a file that only you can read.'
+        : 'It must have a line that begins with AGE-SECRET-KEY-1.',
     context: { file },
   });
 }

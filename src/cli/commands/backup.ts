@@ -1,0 +1,93 @@
+import { EXIT } from '../../core/errors.ts';
+import { formatBytes } from '../../core/units.ts';
+import { backup, planBackup, type BackupPlan } from '../../jobs/backup.ts';
+import type { CommitResult } from '../../repository/port.ts';
+import { defineCommand } from '../definition.ts';
+import { EXIT_MEANING } from '../exit.ts';
+import { formatTime, table } from '../terminal.ts';
+import { shortId, snapshotFields } from './list.ts';
+import { OPENING_WITH_KEY } from './shared-exits.ts';
+
+export const backupCommand = defineCommand<{ dryRun?: true; tag?: readonly string[] }>({
+  name: 'backup',
+  summary: 'back up the homeserver into the repository',
+  description:
+    'Takes one snapshot of database, media, signing keys and configuration, of one instant, while the homeserver runs. Nothing of ' +
+    'it is visible before everything is stored. What the repository holds already is not stored again.',
+  arguments: [],
+  options: [
+    { flags: '-n, --dry-run', description: 'connect and look, show the plan, store nothing' },
+    {
+      flags: '-t, --tag <TAG>',
+      description: 'a word to find the snapshot by; may be repeated',
+      repeatable: true,
+    },
+  ],
+  examples: [
+    { command: 'lifeboat backup', meaning: 'From cron or a systemd timer, every night.' },
+    { command: 'lifeboat backup --tag before-upgrade', meaning: 'By hand.' },
+    { command: 'lifeboat backup --dry-run', meaning: 'What would be backed up?' },
+  ],
+  exits: {
+    ...OPENING_WITH_KEY,
+    omissions: 'the snapshot is stored, but something was not there to be backed up, such as a media file',
+    locked: EXIT_MEANING.locked,
+    preflightRefused: 'the homeserver, its database or its media cannot be read; nothing was stored',
+    softFail: EXIT_MEANING.softFail,
+  },
+  run: async ({ options }, { config, repository, output, signal }) => {
+    const settings = await config();
+    if (options.dryRun === true) {
+      const plan = await planBackup(settings);
+      for (const warning of plan.warnings) output.warn(warning);
+      output.message('summary', { command: 'backup', dry_run: true, plan });
+      output.print(describePlan(plan));
+      return EXIT.ok;
+    }
+    const { plan, commit, omissions } = await backup({
+      config: settings,
+      repository: await repository(),
+      tags: options.tag ?? [],
+      progress: output.progress,
+      signal,
+    });
+    for (const warning of [...plan.warnings, ...omissions]) output.warn(warning);
+    output.message('summary', {
+      command: 'backup',
+      ...snapshotFields(commit.entry),
+      new_blobs: commit.newBlobs,
+      reused_blobs: commit.reusedBlobs,
+      new_packs: commit.newPacks,
+      stored_bytes: commit.storedBytes,
+      omissions,
+    });
+    output.print(describeCommit(commit));
+    return omissions.length === 0 ? EXIT.ok : EXIT.omissions;
+  },
+});
+
+function describePlan(plan: BackupPlan): string {
+  const list = (name: string, files: readonly string[]) =>
+    files.map((file, index) => [index === 0 ? name : '', file]);
+  return table([
+    ['server', plan.serverName],
+    ['homeserver', plan.homeserver],
+    [
+      'database',
+      `${plan.database.name}, ${formatBytes(plan.database.bytes)}, PostgreSQL ${plan.database.serverVersion}`,
+    ],
+    ['media', `${plan.mediaDirectory}: ${plan.mediaClasses.join(', ')}`],
+    ...list('keys', plan.keyFiles),
+    ...list('configuration', plan.configFiles),
+  ]);
+}
+
+function describeCommit({ entry, newBlobs, reusedBlobs, storedBytes }: CommitResult): string {
+  return table([
+    ['snapshot', shortId(entry.id)],
+    ['taken', formatTime(entry.time)],
+    ['server', entry.serverName],
+    ['holds', `${entry.files} files, ${formatBytes(entry.bytes)}`],
+    ['stored', `${formatBytes(storedBytes)} (${newBlobs} new pieces, ${reusedBlobs} known already)`],
+  ]);
+}

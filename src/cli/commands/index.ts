@@ -1,0 +1,26 @@
+import type { Command } from '../definition.ts';
+import { backupCommand } from './backup.ts';
+import { checkCommand } from './check.ts';
+import { configValidateCommand } from './config-validate.ts';
+import { forgetCommand } from './forget.ts';
+import { keysCommand } from './keys.ts';
+import { listCommand } from './list.ts';
+import { pinCommand, unpinCommand } from './pin.ts';
+import { pruneCommand } from './prune.ts';
+import { showCommand } from './show.ts';
+import { verifyCommand } from './verify.ts';
+
+/** In the order of a life: set up, back up, look, prove, tidy. */
+export const COMMANDS: readonly Command[] = [
+  backupCommand,
+  listCommand,
+  showCommand,
+  checkCommand,
+  verifyCommand,
+  pruneCommand,
+  forgetCommand,
+  pinCommand,
+  unpinCommand,
+  keysCommand,
+  configValidateCommand,
+];

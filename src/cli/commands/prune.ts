@@ -1,0 +1,98 @@
+import { EXIT } from '../../core/errors.ts';
+import { formatBytes } from '../../core/units.ts';
+import { pruneRepository } from '../../jobs/prune.ts';
+import type { RetentionPolicy } from '../../repository/index.ts';
+import { defineCommand } from '../definition.ts';
+import { count, duration } from '../option-values.ts';
+import { formatTime, table } from '../terminal.ts';
+import { shortId } from './list.ts';
+import { OPENING_WITH_KEY } from './shared-exits.ts';
+
+interface PruneFlags {
+  readonly dryRun?: true;
+  readonly grace?: number;
+  readonly keepLast?: number;
+  readonly keepDaily?: number;
+  readonly keepWeekly?: number;
+  readonly keepMonthly?: number;
+  readonly keepYearly?: number;
+}
+
+export const pruneCommand = defineCommand<PruneFlags>({
+  name: 'prune',
+  summary: 'forget old snapshots and free their space',
+  description:
+    'Forgets what no retention rule keeps, then deletes what no snapshot needs. Safe beside running backups. Rules given here replace ' +
+    'those of lifeboat.yaml; without any rule nothing is forgotten. Pinned snapshots, the newest proven one and the floor always stay. Needs the admin key.',
+  arguments: [],
+  options: [
+    { flags: '-n, --dry-run', description: 'show what would be forgotten and freed, and change nothing' },
+    { flags: '--keep-last <N>', description: 'keep the newest N', parse: count },
+    { flags: '--keep-daily <N>', description: 'keep the newest of each of N days', parse: count },
+    { flags: '--keep-weekly <N>', description: 'keep the newest of each of N ISO weeks', parse: count },
+    { flags: '--keep-monthly <N>', description: 'keep the newest of each of N months', parse: count },
+    { flags: '--keep-yearly <N>', description: 'keep the newest of each of N years', parse: count },
+    {
+      flags: '--grace <DURATION>',
+      description: 'leave unneeded objects alone that are younger (default: 1d)',
+      parse: duration,
+    },
+  ],
+  examples: [
+    { command: 'lifeboat prune --dry-run', meaning: 'What would go?' },
+    {
+      command: 'lifeboat prune --keep-daily 7 --keep-weekly 4 --keep-monthly 12',
+      meaning: 'With rules of its own.',
+    },
+  ],
+  exits: OPENING_WITH_KEY,
+  run: async ({ options }, context) => {
+    const { output } = context;
+    const policy = await policyOf(options, context);
+    const repository = await context.repository();
+    const dryRun = options.dryRun === true;
+    const { decisions, forgotten, pruned } = await pruneRepository(repository, {
+      policy,
+      dryRun,
+      graceMs: options.grace,
+      progress: output.progress,
+    });
+    for (const { snapshot, keep, reason } of decisions)
+      output.message('decision', { id: snapshot.id, keep, reason });
+    output.message('summary', {
+      command: 'prune',
+      dry_run: dryRun,
+      forgotten,
+      marked_objects: pruned.markedObjects,
+      deleted_objects: pruned.deletedObjects,
+      freed_bytes: pruned.freedBytes,
+    });
+    if (decisions.length > 0) {
+      const rows = decisions.map(({ snapshot, keep, reason }) => [
+        shortId(snapshot.id),
+        formatTime(snapshot.time),
+        keep ? 'keep' : 'forget',
+        reason,
+      ]);
+      output.print(table([['SNAPSHOT', 'TAKEN', 'DECISION', 'REASON'], ...rows]));
+    }
+    const verbs = dryRun ? ['would forget', 'would free'] : ['forgot', 'freed'];
+    output.print(
+      `${verbs[0]} ${forgotten.length} of ${decisions.length} snapshots, ${verbs[1]} ${formatBytes(pruned.freedBytes)} in ${dryRun ? pruned.markedObjects : pruned.deletedObjects} objects`,
+    );
+    return EXIT.ok;
+  },
+});
+
+/** Rules on the command line replace all of the file's, as in restic: half of each would surprise. */
+async function policyOf(
+  { keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly }: PruneFlags,
+  { flags, config, env }: Parameters<typeof pruneCommand.run>[1],
+): Promise<RetentionPolicy> {
+  const given = { keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly };
+  const anyGiven = Object.values(given).some((value) => value !== undefined);
+  const withoutConfig =
+    flags.config === undefined && (flags.repository ?? env['LIFEBOAT_REPOSITORY']) !== undefined;
+  if (anyGiven) return { ...given, floor: withoutConfig ? undefined : (await config()).retention.floor };
+  return (await config()).retention;
+}

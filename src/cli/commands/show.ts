@@ -1,0 +1,89 @@
+import { EXIT } from '../../core/errors.ts';
+import { formatBytes } from '../../core/units.ts';
+import type { Manifest } from '../../repository/manifest.ts';
+import type { SnapshotEntry } from '../../repository/port.ts';
+import { defineCommand } from '../definition.ts';
+import { formatTime, table } from '../terminal.ts';
+import { snapshotFields } from './list.ts';
+import { OPENING_WITH_KEY } from './shared-exits.ts';
+
+export const showCommand = defineCommand({
+  name: 'show',
+  summary: 'show what a snapshot holds',
+  description:
+    'Shows one snapshot. With an identity the manifest is opened too: database, media, public signing keys, configuration files and ' +
+    'what was measured when it was taken. Values of secrets are never shown.',
+  arguments: [{ name: 'SNAPSHOT', description: 'id, its first digits, `latest` or `latest-proven`' }],
+  options: [],
+  examples: [
+    { command: 'lifeboat show latest', meaning: 'What the host may know of the newest snapshot.' },
+    { command: 'lifeboat show latest --identity /media/usb/identity', meaning: 'All of it.' },
+  ],
+  exits: OPENING_WITH_KEY,
+  run: async (input, { repository, output }) => {
+    const opened = await repository();
+    const entry = await opened.resolve(input.arguments[0]!);
+    const manifest = opened.canRead ? await opened.manifest(entry.id) : undefined;
+    output.message('summary', { command: 'show', ...snapshotFields(entry), manifest: manifest ?? null });
+    output.print(describeEntry(entry));
+    if (manifest === undefined)
+      output.note('name the recovery identity with --identity to see what is inside');
+    else output.print(describeManifest(manifest));
+    return EXIT.ok;
+  },
+});
+
+function describeEntry(entry: SnapshotEntry): string {
+  const { drill } = entry;
+  return table([
+    ['snapshot', entry.id],
+    ['taken', formatTime(entry.time)],
+    ['server', entry.serverName],
+    ['host', entry.hostname],
+    [
+      'holds',
+      `${entry.files} files, ${formatBytes(entry.bytes)}; new with it: ${formatBytes(entry.newBytes)}`,
+    ],
+    ['drill', drill === undefined ? 'never drilled' : `${drill.result} on ${formatTime(drill.time)}`],
+    ['pinned', entry.pinned ? 'yes' : 'no'],
+    ...(entry.tags.length === 0 ? [] : [['tags', entry.tags.join(', ')]]),
+  ]);
+}
+
+function describeManifest({
+  homeserver,
+  database,
+  media,
+  keys,
+  config,
+  warnings,
+  lifeboatVersion,
+}: Manifest): string {
+  const files = (list: readonly { readonly source: string; readonly role: string }[]) =>
+    list.map(({ source, role }) => ['', `${source} (${role})`]);
+  const dumpBytes = database.dumps.reduce((sum, { content }) => sum + content.sizeBytes, 0);
+  const { invariants } = database;
+  return table([
+    ['homeserver', `${homeserver.kind} ${homeserver.version}, saved by lifeboat ${lifeboatVersion}`],
+    [
+      'database',
+      `${database.name}, PostgreSQL ${database.serverVersion}, dumped with ${database.clientVersion}: ${formatBytes(dumpBytes)}`,
+    ],
+    ['', `${database.encoding}, collation ${database.collate}, at ${database.snapshotAt}`],
+    ...Object.entries(invariants.facts).map(([name, value]) => ['', `${name}: ${value}`]),
+    [
+      'newest event',
+      invariants.newestEventTs === null ? 'none' : formatTime(new Date(invariants.newestEventTs)),
+    ],
+    ['media', `${media.files} files, ${formatBytes(media.bytes)}`],
+    ['', `${media.missingCount} rows without file, ${media.orphanCount} files without row`],
+    ['signing keys', keys.public.length === 0 ? 'none' : ''],
+    ...keys.public.map(({ keyId, publicKey }) => ['', `${keyId} ${publicKey}`]),
+    ...files(keys.archive.files),
+    ['configuration', `${config.archive.files.length} files`],
+    ...files(config.archive.files),
+    ['secrets', `${config.secrets.length} in the configuration`],
+    ...config.secrets.map(({ name, file }) => ['', `${name} in ${file}`]),
+    ...warnings.map((warning, index) => [index === 0 ? 'warnings' : '', warning]),
+  ]);
+}

@@ -1,0 +1,45 @@
+import { EXIT } from '../../core/errors.ts';
+import { verifyEvidence, verifySnapshot } from '../../jobs/verify.ts';
+import type { Check } from '../../restore/step.ts';
+import { renderCheck } from '../../verify/report/terminal.ts';
+import { defineCommand } from '../definition.ts';
+import { shortId } from './list.ts';
+import { OPENING_WITH_KEY } from './shared-exits.ts';
+
+export const verifyCommand = defineCommand({
+  name: 'verify',
+  summary: 'check that the content of a snapshot is right',
+  description:
+    'Reads every byte of a snapshot as a restore would: fetches, decrypts, decompresses and compares it with the manifest. Writes nothing ' +
+    'but the result into the log. Needs an identity. Only `drill` shows that the server lives.',
+  arguments: [
+    { name: '[SNAPSHOT]', description: 'id, its first digits, `latest` (default) or `latest-proven`' },
+  ],
+  options: [],
+  examples: [
+    { command: 'lifeboat verify', meaning: 'The newest snapshot.' },
+    { command: 'lifeboat verify 4f2a --identity /media/usb/identity', meaning: 'An older one.' },
+  ],
+  exits: { ...OPENING_WITH_KEY, failed: 'content is damaged or missing' },
+  run: async (input, { repository, output, signal }) => {
+    const opened = await repository();
+    const { id } = await opened.resolve(input.arguments[0] ?? 'latest');
+    const checks: Check[] = [];
+    for await (const check of verifySnapshot(opened, id, output.progress)) {
+      signal.throwIfAborted();
+      checks.push(check);
+      output.message('check', { ...check });
+      output.printStyled(renderCheck(check, { color: output.color }).join('\n'));
+    }
+    const evidence = verifyEvidence(id, checks);
+    await opened.recordEvidence(evidence).catch((error: unknown) => {
+      output.warn(
+        `the result could not be recorded in the repository: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    });
+    const ok = evidence.result === 'PASS';
+    output.message('summary', { command: 'verify', snapshot: id, ok, checks: checks.length });
+    output.print(ok ? `${shortId(id)} is right` : `${shortId(id)} is DAMAGED`);
+    return ok ? EXIT.ok : EXIT.failed;
+  },
+});

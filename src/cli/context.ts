@@ -1,0 +1,69 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { findConfig, loadConfig, type Config } from '../config/index.ts';
+import type { Clock } from '../core/clock.ts';
+import { isLifeboatError } from '../core/errors.ts';
+import { openAt, type RepositoryPlace } from '../jobs/open.ts';
+import type { Repository } from '../repository/port.ts';
+import type { GlobalFlags } from './flags.ts';
+import type { Output } from './output.ts';
+
+/** What every command gets. Configuration and repository are read when they are asked for: `--help` needs neither. */
+export interface CommandContext {
+  readonly flags: GlobalFlags;
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  readonly output: Output;
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Flags win over `LIFEBOAT_*`, which win over the file. Errors: `config-*`, `secret-unreadable`. */
+  config(): Promise<Config>;
+  /** With --repository no configuration is needed. Errors: as `openAt`. */
+  repository(): Promise<Repository>;
+}
+
+export function createContext(base: Omit<CommandContext, 'config' | 'repository'>): CommandContext {
+  const { flags, env, clock } = base;
+  let loaded: Promise<Config> | undefined;
+  const config = () => (loaded ??= readConfig(flags, env));
+  return { ...base, config, repository: async () => openAt(await placeOf(flags, env, config), clock) };
+}
+
+async function readConfig(flags: GlobalFlags, env: NodeJS.ProcessEnv): Promise<Config> {
+  const config = await loadConfig(findConfig(flags.config, env), env);
+  const { path, identityFile } = config.repository;
+  return {
+    ...config,
+    repository: {
+      ...config.repository,
+      path: flags.repository === undefined ? path : resolve(flags.repository),
+      identityFile: flags.identity === undefined ? identityFile : resolve(flags.identity),
+    },
+  };
+}
+
+/** On a machine that only restores or looks, there is no lifeboat.yaml: the repository and an identity are enough. */
+async function placeOf(
+  flags: GlobalFlags,
+  env: NodeJS.ProcessEnv,
+  config: () => Promise<Config>,
+): Promise<RepositoryPlace> {
+  const path = flags.repository ?? env['LIFEBOAT_REPOSITORY'];
+  try {
+    return (await config()).repository;
+  } catch (error) {
+    if (
+      path === undefined ||
+      path === '' ||
+      flags.config !== undefined ||
+      !isLifeboatError(error, 'config-missing')
+    )
+      throw error;
+  }
+  const identity = flags.identity ?? env['LIFEBOAT_IDENTITY_FILE'];
+  return {
+    path: resolve(path),
+    identityFile: identity === undefined || identity === '' ? undefined : resolve(identity),
+    stateDirectory: join(env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'lifeboat'),
+  };
+}

@@ -1,0 +1,121 @@
+import { messageOf, type LifeboatError } from '../core/errors.ts';
+import { maskSecrets } from '../core/secret.ts';
+import type { Progress } from '../observe/index.ts';
+import type { GlobalFlags } from './flags.ts';
+import { createProgressLine } from './progress-line.ts';
+import { printable, wantsColor, type TextStream } from './terminal.ts';
+
+export interface Streams {
+  readonly stdout: TextStream;
+  readonly stderr: TextStream;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** `summary` is the last line of a run that ended by itself, `error` of one that did not. */
+export type MessageType =
+  'progress' | 'check' | 'snapshot' | 'decision' | 'finding' | 'warning' | 'error' | 'summary';
+
+/** The only door to standard output and error. Secrets are masked by value in all that goes through it. */
+export interface Output {
+  readonly json: boolean;
+  readonly verbose: boolean;
+  /** Whether results may be coloured, and how wide they may be. */
+  readonly color: boolean;
+  readonly columns: number;
+  /** A result for people, on standard output; nothing with --json. */
+  print(text: string): void;
+  /** The same for a text with colours of ours, whose parts were made harmless one by one. */
+  printStyled(text: string): void;
+  /** A result for programs, one line on standard output; nothing without --json. */
+  message(type: MessageType, fields: Readonly<Record<string, unknown>>): void;
+  /** What people may want to know, on standard error; nothing with --quiet or --json. */
+  note(text: string): void;
+  warn(text: string): void;
+  readonly progress: Progress;
+  error(error: LifeboatError): void;
+}
+
+/** Counts faster than this are of no use to a reader of JSON lines. */
+const JSON_INTERVAL_MS = 1000;
+
+export function createOutput(streams: Streams, flags: GlobalFlags, nowMs = () => performance.now()): Output {
+  const { stdout, stderr, env } = streams;
+  const json = flags.json === true;
+  const line = createProgressLine(
+    { isTTY: stderr.isTTY, columns: stderr.columns, write: (text) => stderr.write(maskSecrets(text)) },
+    nowMs,
+  );
+  const write = (stream: TextStream, text: string) => {
+    line.clear();
+    stream.write(`${maskSecrets(text)}\n`);
+  };
+  const message: Output['message'] = (type, fields) => {
+    if (json) write(stdout, JSON.stringify({ message_type: type, ...fields }));
+  };
+  const jsonProgress = throttled((event) => message('progress', { ...event }), nowMs);
+  return {
+    json,
+    verbose: flags.verbose === true,
+    color: wantsColor(stdout, env, flags.color),
+    columns: stdout.columns ?? 100,
+    message,
+    print: (text) => {
+      if (!json) write(stdout, printable(text));
+    },
+    printStyled: (text) => {
+      if (!json) write(stdout, text);
+    },
+    note: (text) => {
+      if (!json && flags.quiet !== true) write(stderr, printable(text));
+    },
+    warn: (text) => {
+      write(stderr, printable(`lifeboat: warning: ${text}`));
+      message('warning', { message: text });
+    },
+    progress: (event) => {
+      if (json) jsonProgress(event);
+      else if (flags.quiet !== true) line.show(event);
+    },
+    error: (error) => {
+      write(stderr, printable(describeError(error, flags.verbose === true)));
+      const { code, hints, context, exitStatus, transient } = error;
+      message('error', { code, message: error.message, hints, context, exit_status: exitStatus, transient });
+    },
+  };
+}
+
+function describeError(error: LifeboatError, verbose: boolean): string {
+  const [first = '', ...more] = error.message.split('\n');
+  return [
+    `lifeboat: error: ${first}`,
+    ...more.map((text) => `  ${text}`),
+    ...error.hints.map((hint) => `hint: ${hint}`),
+    ...(verbose ? causesOf(error) : []),
+  ].join('\n');
+}
+
+/** The chain below the error; with the stack of a fault of ours. */
+function causesOf(error: LifeboatError): string[] {
+  const causes: string[] = [];
+  for (
+    let cause = error.cause;
+    cause !== undefined && causes.length < 10;
+    cause = cause instanceof Error ? cause.cause : undefined
+  ) {
+    causes.push(
+      `cause: ${error.code === 'internal' && cause instanceof Error ? (cause.stack ?? cause.message) : messageOf(cause)}`,
+    );
+  }
+  return causes;
+}
+
+function throttled(show: Progress, nowMs: () => number): Progress {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return (event) => {
+    if (event.message === undefined) {
+      if (nowMs() - lastMs < JSON_INTERVAL_MS) return;
+      lastMs = nowMs();
+    }
+    show(event);
+  };
+}
