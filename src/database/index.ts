@@ -1,7 +1,6 @@
 /**
  * PostgreSQL as backup and restore need it: one exported snapshot in which dump and facts agree, pg_dump as a stream that
  * fails when pg_dump fails, restore into an empty database only, and invariants that are measured before and after.
- * Traps and their sources: docs/reference/postgres-traps.md.
  */
 export { connect } from './postgres/connect.ts';
 export { openSnapshot, type DatabaseSnapshot } from './postgres/snapshot.ts';

@@ -14,10 +14,11 @@ export interface ClientProgram {
 }
 
 /**
- * The newest program of this name: a pg_dump refuses a newer server. Errors: `command-missing`.
+ * The newest program of this name: a pg_dump refuses a newer server. Of equal ones the real program, not Debian's wrapper.
+ * Errors: `command-missing`.
  */
 export async function newestClient(name: string, directory?: string): Promise<ClientProgram> {
-  const candidates = directory === undefined ? [findProgram(name), ...(await versioned(name))] : [findProgram(name, [directory])];
+  const candidates = directory === undefined ? [...(await versioned(name)), findProgram(name)] : [findProgram(name, [directory])];
   const found: ClientProgram[] = [];
   for (const path of new Set(candidates)) {
     if (path === undefined) continue;

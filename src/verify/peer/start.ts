@@ -52,7 +52,7 @@ export async function startPeer(place: PeerPlace, { target, clock, signal }: Res
   return { connectClient };
 }
 
-/** The least that federates on one machine (docs/reference/federation-on-loopback.md). */
+/** The least that federates on one machine: a private CA, no block lists (loopback is on the default ones), no key servers. */
 function configuration(place: PeerPlace, directory: string, database: PostgresTarget): object {
   const listener = { bind_addresses: ['127.0.0.1'], type: 'http' };
   return {
