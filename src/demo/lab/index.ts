@@ -6,4 +6,5 @@ export { issueLabCertificate, type LabCertificate } from './certificates.ts';
 export { freePorts } from './free-port.ts';
 export { synapsePython } from './installed.ts';
 export { startPostgres, type LabPostgres } from './postgres.ts';
+export { runSynapse, type RunSynapseOptions } from './run-synapse.ts';
 export { startSynapse, type LabSynapse, type LabSynapseOptions } from './synapse.ts';

@@ -1,16 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { LifeboatError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
 import type { PostgresTarget } from '../../database/port.ts';
 import type { DrillCa } from '../../environment/index.ts';
-import { startService, type Service } from '../../exec/index.ts';
+import type { Service } from '../../exec/index.ts';
 import { issueLabCertificate } from './certificates.ts';
 import { freePorts } from './free-port.ts';
+import { runSynapse } from './run-synapse.ts';
 import { synapseConfig, synapseLogConfig } from './synapse-config.ts';
-import { endingWithUs } from './with-us.ts';
 
 export interface LabSynapseOptions {
   /** Holds everything of this server: configuration, keys, media, logs. */
@@ -46,8 +44,6 @@ export interface LabSynapse {
   stop(): Promise<void>;
 }
 
-const READY_TIMEOUT_MS = 120_000;
-
 /** Writes the configuration and starts the server, which makes its own signing key. Errors: `start-failed`. */
 export async function startSynapse(options: LabSynapseOptions): Promise<LabSynapse> {
   const { directory, database, appservice } = options;
@@ -80,9 +76,10 @@ export async function startSynapse(options: LabSynapseOptions): Promise<LabSynap
   for (const file of appserviceFiles) await writeFile(file, appservice!.yaml, { mode: 0o600 });
 
   const clientUrl = `http://127.0.0.1:${clientPort}`;
+  const argv = [options.python, '-B', '-m', 'synapse.app.homeserver', '--config-path', configFile];
   let service: Service | undefined;
   const start = async () => {
-    service = await run(options.python, directory, configFile, clientUrl);
+    service = await runSynapse({ argv, directory, clientUrl });
   };
   const stop = async () => {
     await service?.stop();
@@ -90,47 +87,17 @@ export async function startSynapse(options: LabSynapseOptions): Promise<LabSynap
   };
   await start();
   return {
-    ...{
-      serverName,
-      clientUrl,
-      directory,
-      configFile,
-      registrationSecret,
-      database,
-      clientPort,
-      federationPort,
-    },
+    serverName,
+    clientUrl,
+    directory,
+    configFile,
+    registrationSecret,
+    database,
+    clientPort,
+    federationPort,
     mediaDirectory: join(directory, 'media_store'),
     signingKeyFile: join(directory, `${hostName}.signing.key`),
     start,
     stop,
   };
-}
-
-async function run(
-  python: string,
-  directory: string,
-  configFile: string,
-  clientUrl: string,
-): Promise<Service> {
-  const logFile = join(directory, 'synapse.out');
-  const argv = [python, '-B', '-m', 'synapse.app.homeserver', '--config-path', configFile];
-  // Without --generate-keys Synapse makes a missing signing key at start all the same.
-  const service = await startService(endingWithUs(argv), { cwd: directory, logFile });
-  let ended = false;
-  void service.ended.then(() => (ended = true));
-  const deadline = performance.now() + READY_TIMEOUT_MS;
-  for (;;) {
-    const answer = await fetch(`${clientUrl}/_matrix/client/versions`).catch(() => undefined);
-    await answer?.arrayBuffer();
-    if (answer?.ok === true) return service;
-    if (ended || performance.now() > deadline) {
-      await service.stop();
-      throw new LifeboatError(
-        'start-failed',
-        `the lab's Synapse did not start, see ${logFile} and ${join(directory, 'homeserver.log')}`,
-      );
-    }
-    await sleep(100);
-  }
 }

@@ -1,0 +1,39 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LifeboatError } from '../../core/errors.ts';
+import { startService, type Service } from '../../exec/index.ts';
+import { endingWithUs } from './with-us.ts';
+
+export interface RunSynapseOptions {
+  /** The command that starts it: of the lab's own servers, or as `lifeboat restore` says it. */
+  readonly argv: readonly string[];
+  /** Working directory; standard output goes to `synapse.out` in it. */
+  readonly directory: string;
+  readonly clientUrl: string;
+}
+
+const READY_TIMEOUT_MS = 120_000;
+const POLL_MS = 100;
+
+/** Starts a Synapse and waits until it answers clients. Errors: `start-failed`. */
+export async function runSynapse({ argv, directory, clientUrl }: RunSynapseOptions): Promise<Service> {
+  const logFile = join(directory, 'synapse.out');
+  const service = await startService(endingWithUs(argv), { cwd: directory, logFile });
+  let ended = false;
+  void service.ended.then(() => (ended = true));
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  while (!(await answers(clientUrl))) {
+    if (ended || performance.now() > deadline) {
+      await service.stop();
+      throw new LifeboatError('start-failed', `the lab's Synapse did not start, see ${logFile}`);
+    }
+    await sleep(POLL_MS);
+  }
+  return service;
+}
+
+async function answers(clientUrl: string): Promise<boolean> {
+  const response = await fetch(`${clientUrl}/_matrix/client/versions`).catch(() => undefined);
+  await response?.arrayBuffer();
+  return response?.ok === true;
+}
