@@ -30,8 +30,21 @@ export function newSeed(): Uint8Array {
 /** False for a wrong signature, a wrong message, and for a key or signature of the wrong length. */
 export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== KEY_LENGTH || signature.length !== 64) return false;
-  const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' });
-  return verify(null, message, key, signature);
+  return verify(null, message, publicKeyObject(publicKey), signature);
+}
+
+/** Making a key object takes as long as a verification, and thousands of events are verified under one or two keys. */
+const keyObjects = new Map<string, KeyObject>();
+const KEY_OBJECTS_KEPT = 64;
+
+function publicKeyObject(publicKey: Uint8Array): KeyObject {
+  const name = Buffer.from(publicKey).toString('hex');
+  const known = keyObjects.get(name);
+  if (known !== undefined) return known;
+  const made = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKey]), format: 'der', type: 'spki' });
+  if (keyObjects.size >= KEY_OBJECTS_KEPT) keyObjects.clear();
+  keyObjects.set(name, made);
+  return made;
 }
 
 function rawPublicKey(key: KeyObject): Uint8Array {

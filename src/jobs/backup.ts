@@ -72,7 +72,7 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
     const plan = describe(config, sources, info);
     const database = await backUpDatabase(sources, snapshot, writer, options);
     const media = await backUpMedia({
-      catalogue: sources.kind.catalogue(snapshot.session),
+      catalogue: sources.kind.catalogue(snapshot.session, config.media.classes),
       directory: sources.media,
       classes: config.media.classes,
       writer,

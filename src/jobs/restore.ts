@@ -1,5 +1,5 @@
 /**
- * The real restore: the drill's own steps 1 to 4, into a new database and a new directory of this host. It starts nothing:
+ * The real restore: the drill's own steps 1 to 5, but for the start, into a new database and a new directory of this host. It starts nothing:
  * when a homeserver of this name may come back is a decision of people (docs/disaster.md). It can be run again after a crash
  * and goes on at the step that did not finish.
  */
@@ -18,6 +18,7 @@ import { JOURNAL_FILE, openJournal } from '../restore/journal.ts';
 import type { RestoreSource } from '../restore/source.ts';
 import type { Check, StepId, StepResult } from '../restore/step.ts';
 import { restoreDatabaseStep } from '../restore/steps/restore-database.ts';
+import { readyToStartStep } from '../restore/steps/first-start.ts';
 import { restoreMediaStep } from '../restore/steps/restore-media.ts';
 import { restoreSigningKeysStep } from '../restore/steps/restore-signing-keys.ts';
 import { verifyConfigurationStep } from '../restore/steps/verify-configuration.ts';
@@ -46,6 +47,8 @@ export interface RestoreOutcome {
   readonly startCommand: readonly string[];
   readonly mediaDirectory: string;
 }
+
+const CHECKLIST = [restoreDatabaseStep, restoreMediaStep, restoreSigningKeysStep, verifyConfigurationStep, readyToStartStep];
 
 /** Errors: `target-not-empty`, `target-alive`, `interrupted`; what a step found stands in the outcome. */
 export async function restore(options: RestoreOptions): Promise<RestoreOutcome> {
@@ -81,7 +84,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
     },
     found: {},
   };
-  const steps = await runChecklist([restoreDatabaseStep, restoreMediaStep, restoreSigningKeysStep, verifyConfigurationStep], context, {
+  const steps = await runChecklist(CHECKLIST, context, {
     clock,
     progress,
     onCheck: options.onCheck,

@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { LifeboatError } from '../../core/errors.ts';
-import { connect } from '../../database/index.ts';
 import type { RunningService } from '../../environment/port.ts';
-import { cleanse, keyFingerprints, startArgv } from '../../homeserver/index.ts';
+import { keyFingerprints, startArgv } from '../../homeserver/index.ts';
 import type { RestoreContext } from '../context.ts';
 import { same } from '../findings.ts';
 import { isReady, waitUntilReady } from '../readiness.ts';
 import type { Check, Step } from '../step.ts';
+import { firstStartChecks, prepareFirstStart } from './first-start.ts';
 
 /** What step 5 needs beyond the context: an environment that runs things. */
 export interface Services {
@@ -26,7 +26,7 @@ export function startServicesStep(services: Services): Step<RestoreContext> {
     requires: ['restore-database', 'restore-signing-keys', 'verify-configuration'],
     apply: async (context) => {
       fingerprints.before = await keysOf(context);
-      await cleanseDatabase(context);
+      await prepareFirstStart(context);
       const { launch } = context.found;
       if (launch === undefined) throw new LifeboatError('start-failed', 'there is no configuration to start with');
       const service = await services.run('homeserver', startArgv(launch));
@@ -37,22 +37,12 @@ export function startServicesStep(services: Services): Step<RestoreContext> {
   };
 }
 
-async function cleanseDatabase({ target, found }: RestoreContext): Promise<void> {
-  await using session = await connect(target.database, { applicationName: 'lifeboat:cleanse' });
-  const { changes } = await cleanse(session);
-  found.cleansed = changes;
-}
-
 async function* checkStarted(context: RestoreContext, services: Services, before: readonly string[]): AsyncGenerator<Check> {
   const ready = await isReady(services.connectClient);
   yield { id: 'start.ready', title: 'the homeserver says that it is healthy', result: ready ? 'pass' : 'fail', expected: '200 OK', observed: ready ? '200 OK' : 'no answer' };
   const after = await keysOf(context);
   yield same({ id: 'start.same-keys', title: 'the start changed no signing key' }, before.join(', '), after.join(', '));
-  const cleansed = context.found.cleansed ?? [];
-  yield { id: 'start.cleansed', title: 'the database was made ready for its first start', result: 'pass', observed: cleansed.length === 0 ? 'nothing had to be done' : cleansed.join('; ') };
-  await using session = await connect(context.target.database, { applicationName: 'lifeboat:check' });
-  const [row] = await session.query<{ keys: number }>('SELECT count(*) AS keys FROM e2e_one_time_keys_json');
-  yield same({ id: 'start.no-one-time-keys', title: 'no one-time key of the backup can be given out again' }, '0 keys', `${row?.keys ?? 0} keys`);
+  yield* firstStartChecks(context);
 }
 
 async function keysOf({ found }: RestoreContext): Promise<string[]> {
