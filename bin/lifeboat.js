@@ -14,8 +14,8 @@ function at(path) {
 }
 
 async function start() {
-  const built = at('dist/cli/main.js');
-  const { runProcess } = await import(existsSync(built) ? '../dist/cli/process.js' : '../src/cli/process.ts');
+  const built = at('dist/cli/process.js');
+  const { runProcess } = await (existsSync(built) ? import(built) : import('../src/cli/process.ts'));
   await runProcess();
 }
 

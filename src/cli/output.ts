@@ -1,9 +1,10 @@
 import { messageOf, type LifeboatError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { maskSecrets } from '../core/secret.ts';
 import type { Progress } from '../observe/index.ts';
 import type { GlobalFlags } from './flags.ts';
 import { createProgressLine } from './progress-line.ts';
-import { printable, wantsColor, type TextStream } from './terminal.ts';
+import { wantsColor, type TextStream } from './terminal.ts';
 
 export interface Streams {
   readonly stdout: TextStream;

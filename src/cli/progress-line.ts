@@ -1,6 +1,7 @@
+import { printableLine } from '../core/printable.ts';
 import { formatBytes } from '../core/units.ts';
 import type { ProgressEvent } from '../observe/index.ts';
-import { printable, type TextStream } from './terminal.ts';
+import type { TextStream } from './terminal.ts';
 
 /** Shows what a job is doing on standard error: one line that is written over on a terminal, plain lines elsewhere. */
 export interface ProgressLine {
@@ -46,7 +47,7 @@ function describe({ phase, message, done, total, unit }: ProgressEvent): string 
   const word = unit === undefined || unit === 'bytes' ? '' : ` ${unit}`;
   const counted =
     done === undefined ? '' : `${figure(done)}${total === undefined ? '' : ` of ${figure(total)}`}${word}`;
-  return printable(
+  return printableLine(
     `${phase}: ${[message, counted].filter((part) => part !== undefined && part !== '').join(' ')}`,
   );
 }

@@ -1,3 +1,5 @@
+import { printableLine } from '../core/printable.ts';
+
 /** A stream of text: standard output and error, or a test's. */
 export interface TextStream {
   write(text: string): unknown;
@@ -11,15 +13,9 @@ export function wantsColor(stream: TextStream, env: NodeJS.ProcessEnv, flag: boo
   return stream.isTTY === true;
 }
 
-/** Control characters would move the cursor or hide text: names of files and servers come from strangers. */
-export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
-}
-
 /** Columns padded to their widest cell, two spaces between; the first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const clean = rows.map((row) => row.map((cell) => printable(cell).replace(/\s+/g, ' ')));
+  const clean = rows.map((row) => row.map((cell) => printableLine(cell)));
   const widths = clean.reduce<number[]>(
     (widest, row) => row.map((cell, index) => Math.max(cell.length, widest[index] ?? 0)),
     [],

@@ -1,3 +1,4 @@
+import { printableLine } from '../../core/printable.ts';
 import { formatDuration } from '../../core/units.ts';
 import type { StepResult } from '../../restore/step.ts';
 import type { DrillReport } from './model.ts';
@@ -99,7 +100,7 @@ function table(rows: readonly (readonly string[])[]): string {
  * are cut by a zero-width space, so that a report mentions nobody.
  */
 function escape(text: string): string {
-  return oneLine(text)
+  return printableLine(text)
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
     .replace(/>/g, '&gt;')
@@ -109,16 +110,7 @@ function escape(text: string): string {
 
 /** As it is, in a fence longer than any run of backticks within. */
 function code(text: string): string {
-  const inner = oneLine(text).replace(/\|/g, '\\|');
+  const inner = printableLine(text).replace(/\|/g, '\\|');
   const fence = '`'.repeat(1 + Math.max(0, ...[...inner.matchAll(/`+/g)].map(([run]) => run.length)));
   return inner === '' ? '' : `${fence} ${inner} ${fence}`;
-}
-
-function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text
-    .toWellFormed()
-    .replace(/\s+/g, ' ')
-    .trim()
-    .replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -1,3 +1,5 @@
+import { printable } from '../../core/printable.ts';
+
 /** Text and attributes of XML and HTML. */
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -8,16 +10,10 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Of characters outside XML 1.0's `Char`, and of those that reverse the text around them (CVE-2021-42574). */
-// oxlint-disable-next-line no-control-regex
-const NOT_ALLOWED =
-  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
-
-/** Safe as text and inside double or single quotes; lone surrogates become U+FFFD. */
+/** Safe as text and inside double or single quotes. XML 1.0 has no U+FFFE and U+FFFF. */
 export function escape(text: string): string {
-  return text
-    .toWellFormed()
-    .replace(NOT_ALLOWED, '\ufffd')
+  return printable(text)
+    .replace(/[\ufffe\uffff]/g, '\ufffd')
     .replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 }
 

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { printableLine } from '../../core/printable.ts';
 import { formatDuration } from '../../core/units.ts';
 import type { Check } from '../../restore/step.ts';
 import type { DrillReport } from './model.ts';
@@ -61,30 +62,30 @@ export function renderTerminal(report: DrillReport, options: TerminalOptions): s
 /** One check as it happens: a line, and what is known about a failure below it. */
 export function renderCheck(check: Check, { color }: Pick<TerminalOptions, 'color'>): string[] {
   const paint = painter(color);
-  const line = `${mark(check.result, paint)} ${plain(check.title)}`;
+  const line = `${mark(check.result, paint)} ${printableLine(check.title)}`;
   return check.result === 'fail' || check.result === 'warn' ? [line, ...findings(check)] : [line];
 }
 
 function head(report: DrillReport, paint: Paint): string[] {
   const { snapshot } = report;
   return [
-    `${paint(VERDICTS[report.result], report.result)}  ${paint('bold', plain(snapshot.serverName))}  snapshot ${plain(shortSnapshot(report))}, taken ${plain(formatInstant(snapshot.takenAt))}`,
-    plain(verdict(report)),
+    `${paint(VERDICTS[report.result], report.result)}  ${paint('bold', printableLine(snapshot.serverName))}  snapshot ${printableLine(shortSnapshot(report))}, taken ${printableLine(formatInstant(snapshot.takenAt))}`,
+    printableLine(verdict(report)),
   ];
 }
 
 function problemLines({ step, check }: Problem, paint: Paint): string[] {
   return [
-    `${mark(check.result, paint)} step ${step.number}, ${plain(step.title)}: ${paint('bold', plain(check.title))}  ${paint('dim', plain(check.id))}`,
+    `${mark(check.result, paint)} step ${step.number}, ${printableLine(step.title)}: ${paint('bold', printableLine(check.title))}  ${paint('dim', printableLine(check.id))}`,
     ...findings(check),
   ];
 }
 
 function findings({ expected, observed, detail = [] }: Check): string[] {
   return [
-    ...(expected === undefined ? [] : [`       expected  ${plain(expected)}`]),
-    ...(observed === undefined ? [] : [`       observed  ${plain(observed)}`]),
-    ...detail.map((line) => `       - ${plain(line)}`),
+    ...(expected === undefined ? [] : [`       expected  ${printableLine(expected)}`]),
+    ...(observed === undefined ? [] : [`       observed  ${printableLine(observed)}`]),
+    ...detail.map((line) => `       - ${printableLine(line)}`),
   ];
 }
 
@@ -92,7 +93,7 @@ function stepLines({ steps }: DrillReport, paint: Paint, verbose: boolean): stri
   const rows = steps.map(
     (step) =>
       [
-        `${step.number} ${plain(step.title)}`,
+        `${step.number} ${printableLine(step.title)}`,
         formatDuration(step.applyMs),
         formatDuration(step.checkMs),
         describeCounts(allChecks(step)),
@@ -109,7 +110,7 @@ function stepLines({ steps }: DrillReport, paint: Paint, verbose: boolean): stri
       `${mark(step.result, paint)}  ${line(rows[index]!)}`,
       ...(verbose
         ? allChecks(step).map(
-            (check) => `        ${mark(check.result, paint)} ${plain(check.title)}${seen(check)}`,
+            (check) => `        ${mark(check.result, paint)} ${printableLine(check.title)}${seen(check)}`,
           )
         : []),
     ]),
@@ -117,7 +118,7 @@ function stepLines({ steps }: DrillReport, paint: Paint, verbose: boolean): stri
 }
 
 function seen({ observed }: Check): string {
-  return observed === undefined ? '' : `: ${plain(observed)}`;
+  return observed === undefined ? '' : `: ${printableLine(observed)}`;
 }
 
 function figures(report: DrillReport): string[] {
@@ -126,14 +127,14 @@ function figures(report: DrillReport): string[] {
     `RTO   ${formatRto(report)}${report.result === 'PASS' ? ' from "go" to "federates"' : ''}`,
     `RPO   ${formatRpo(report)} between the newest event and the snapshot`,
     `size  ${sizes.join(' · ')}`,
-    `seal  ${plain(describeIsolation(report))}`,
+    `seal  ${printableLine(describeIsolation(report))}`,
   ];
 }
 
 function notTested({ notTested: gaps }: DrillReport, paint: Paint): string[] {
   return gaps.length === 0
     ? []
-    : [paint('dim', 'Not tested:'), ...gaps.map((gap) => paint('dim', `  - ${plain(gap)}`))];
+    : [paint('dim', 'Not tested:'), ...gaps.map((gap) => paint('dim', `  - ${printableLine(gap)}`))];
 }
 
 function mark(result: Result, paint: Paint): string {
@@ -143,12 +144,4 @@ function mark(result: Result, paint: Paint): string {
 
 function painter(color: boolean): Paint {
   return (style, text) => (color ? styleText(style, text, { validateStream: false }) : text);
-}
-
-/** One line, without characters that move the cursor or reverse the text: a media file may be called `\u001b[2J`. */
-function plain(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text
-    .replace(/\s*[\r\n]+\s*/g, ' / ')
-    .replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
