@@ -22,7 +22,7 @@ const advice =
 export function synapse() {
   return {
     title: `Synapse ${VERSION}`,
-    takes: 'two minutes',
+    takes: 'a minute',
     advice,
     missing,
     install: async () => {
