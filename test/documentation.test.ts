@@ -2,7 +2,11 @@ import { execFile } from 'node:child_process';
 import { access, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '../src/cli/commands/index.ts';
+import { parseCommandLine } from '../src/cli/program.ts';
+import { quotedCommands, type QuotedCommand } from './documentation/quoted-commands.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
 
@@ -66,6 +70,50 @@ describe('the documentation', () => {
       relativeLinks('See [a](b.md#c), `[no](code.md)`, [web](https://example.org) and [here](#x).'),
     ).toEqual(['b.md#c']);
     expect(anchorsOf('## Keys, and who holds them\n')).toEqual(['keys-and-who-holds-them']);
+  });
+});
+
+/** Undefined when lifeboat would take it. */
+function refusalOf({ argv, complete }: QuotedCommand): string | undefined {
+  try {
+    const { kind } = parseCommandLine(argv, COMMANDS, { version: '0', width: 100 });
+    return kind === 'run' || argv.includes('--help') || !complete ? undefined : 'runs nothing';
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const lacks = ['commander.missingArgument', 'commander.missingMandatoryOptionValue'].includes(error.code);
+    return lacks && !complete ? undefined : error.message;
+  }
+}
+
+describe('commands that the documentation shows', () => {
+  it('exist, with their options', async () => {
+    const pages = (await projectFiles()).filter((file) => file.endsWith('.md'));
+    const texts = await Promise.all(
+      pages.map(async (page) => quotedCommands(page, await readFile(join(ROOT, page), 'utf8'))),
+    );
+    const quoted = texts.flat();
+    expect(quoted.length).toBeGreaterThan(15);
+    const refused = quoted
+      .map((command) => ({ ...command, refusal: refusalOf(command) }))
+      .filter(({ refusal }) => refusal !== undefined);
+    expect(
+      refused.map(({ page, argv, refusal }) => `${page}: lifeboat ${argv.join(' ')}: ${refusal}`),
+    ).toEqual([]);
+  });
+
+  it('would be noticed if they did not', () => {
+    const markdown =
+      'Run `lifeboat backup --fast` or\n\n    lifeboat sail  # away\n    lifeboat list \\\n      --json\n\n`lifeboat.yaml`';
+    expect(quotedCommands('a.md', markdown).map(({ argv }) => argv)).toEqual([
+      ['sail'],
+      ['list', '--json'],
+      ['backup', '--fast'],
+    ]);
+    expect(quotedCommands('a.md', markdown).map((command) => refusalOf(command))).toEqual([
+      expect.stringContaining("unknown command 'sail'"),
+      undefined,
+      expect.stringContaining("unknown option '--fast'"),
+    ]);
   });
 });
 
