@@ -18,15 +18,33 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** Flags win over `LIFEBOAT_*`, which win over the file. Errors: `config-*`, `secret-unreadable`. */
   config(): Promise<Config>;
+  /** Undefined when none is named and none lies in the usual places. */
+  configIfAny(): Promise<Config | undefined>;
   /** With --repository no configuration is needed. Errors: as `openAt`. */
   repository(): Promise<Repository>;
+  /** What a person types; undefined when nobody is there to be asked. */
+  ask(question: string): Promise<string | undefined>;
 }
 
-export function createContext(base: Omit<CommandContext, 'config' | 'repository'>): CommandContext {
+export function createContext(
+  base: Omit<CommandContext, 'config' | 'configIfAny' | 'repository'>,
+): CommandContext {
   const { flags, env, clock } = base;
   let loaded: Promise<Config> | undefined;
   const config = () => (loaded ??= readConfig(flags, env));
-  return { ...base, config, repository: async () => openAt(await placeOf(flags, env, config), clock) };
+  const configIfAny = async () => {
+    const named = flags.config !== undefined || (env['LIFEBOAT_CONFIG'] ?? '') !== '';
+    return await config().catch((error: unknown) => {
+      if (named || !isLifeboatError(error, 'config-missing')) throw error;
+      return undefined;
+    });
+  };
+  const repository = async () => {
+    const place =
+      (await configIfAny())?.repository ?? placeWithoutConfig(flags, env) ?? (await config()).repository;
+    return await openAt(place, clock);
+  };
+  return { ...base, config, configIfAny, repository };
 }
 
 async function readConfig(flags: GlobalFlags, env: NodeJS.ProcessEnv): Promise<Config> {
@@ -43,27 +61,13 @@ async function readConfig(flags: GlobalFlags, env: NodeJS.ProcessEnv): Promise<C
 }
 
 /** On a machine that only restores or looks, there is no lifeboat.yaml: the repository and an identity are enough. */
-async function placeOf(
-  flags: GlobalFlags,
-  env: NodeJS.ProcessEnv,
-  config: () => Promise<Config>,
-): Promise<RepositoryPlace> {
-  const path = flags.repository ?? env['LIFEBOAT_REPOSITORY'];
-  try {
-    return (await config()).repository;
-  } catch (error) {
-    if (
-      path === undefined ||
-      path === '' ||
-      flags.config !== undefined ||
-      !isLifeboatError(error, 'config-missing')
-    )
-      throw error;
-  }
-  const identity = flags.identity ?? env['LIFEBOAT_IDENTITY_FILE'];
+function placeWithoutConfig(flags: GlobalFlags, env: NodeJS.ProcessEnv): RepositoryPlace | undefined {
+  const path = flags.repository ?? env['LIFEBOAT_REPOSITORY'] ?? '';
+  if (path === '') return undefined;
+  const identity = flags.identity ?? env['LIFEBOAT_IDENTITY_FILE'] ?? '';
   return {
     path: resolve(path),
-    identityFile: identity === undefined || identity === '' ? undefined : resolve(identity),
+    identityFile: identity === '' ? undefined : resolve(identity),
     stateDirectory: join(env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'lifeboat'),
   };
 }

@@ -1,5 +1,6 @@
 import type { EXIT } from '../core/errors.ts';
 import type { CommandContext } from './context.ts';
+import type { GlobalFlags } from './flags.ts';
 
 export type ExitName = keyof typeof EXIT;
 
@@ -14,6 +15,8 @@ export interface Command {
   readonly examples: readonly Example[];
   /** Statuses of its own, each with when; 0, 2 and 130 are every command's. */
   readonly exits: Partial<Record<ExitName, string>>;
+  /** Where an option of the command's own has the name of a global one: what it means for that. */
+  readonly globals?: (options: Input['options']) => GlobalFlags;
   /** Resolves to the exit status of a run without an error. */
   readonly run: (input: Input, context: CommandContext) => Promise<number>;
 }

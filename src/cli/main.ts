@@ -8,6 +8,7 @@ import { systemClock } from '../core/clock.ts';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import { VERSION } from '../jobs/version.ts';
 import { COMMANDS } from './commands/index.ts';
+import { askPerson } from './ask.ts';
 import { createContext } from './context.ts';
 import { exitStatusOf, toLifeboatError } from './exit.ts';
 import type { GlobalFlags } from './flags.ts';
@@ -16,6 +17,8 @@ import { parseCommandLine, type Invocation } from './program.ts';
 import { abortOnSignals, type SignalSource } from './signals.ts';
 
 export interface Surroundings extends Streams {
+  /** For questions; nobody is asked where it is no terminal. */
+  readonly stdin?: NodeJS.ReadStream;
   /** By default the process'. */
   readonly signals?: SignalSource;
 }
@@ -46,11 +49,12 @@ export async function main(argv: readonly string[], surroundings: Surroundings):
 async function run(
   { command, input, flags }: Invocation & { kind: 'run' },
   output: Output,
-  { env, signals }: Surroundings,
+  { env, signals, stdin, stderr }: Surroundings,
 ): Promise<number> {
   const { signal, release } = abortOnSignals(signals ?? process);
   try {
-    return await command.run(input, createContext({ flags, env, clock: systemClock, output, signal }));
+    const ask = (question: string) => askPerson(question, { input: stdin, output: stderr, signal });
+    return await command.run(input, createContext({ flags, env, clock: systemClock, output, signal, ask }));
   } catch (thrown) {
     // Whatever broke because everything was being stopped is not the fault to tell.
     if (signal.aborted && !isLifeboatError(thrown, 'interrupted'))

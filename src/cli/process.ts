@@ -13,7 +13,7 @@ export async function runProcess(): Promise<void> {
       if (error.code !== CLOSED_PIPE) throw error;
     });
   }
-  const { stdout, stderr, env, argv } = process;
-  process.exitCode = await main(argv.slice(2), { stdout, stderr, env });
+  const { stdin, stdout, stderr, env, argv } = process;
+  process.exitCode = await main(argv.slice(2), { stdin, stdout, stderr, env });
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }

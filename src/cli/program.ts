@@ -99,7 +99,11 @@ function addCommand(parent: Commander, name: string, definition: Command, onRun:
   command.addHelpText('after', () => `\n${helpSections(definition)}`);
   command.action(() => {
     const options: Record<string, unknown> = command.opts();
-    const flags = { ...root(command).opts<GlobalFlags>(), ...globalsOf(command, globals) };
+    const flags = {
+      ...root(command).opts<GlobalFlags>(),
+      ...globalsOf(command, globals),
+      ...definition.globals?.(options),
+    };
     onRun({
       kind: 'run',
       command: definition,

@@ -2,11 +2,13 @@ import type { Command } from '../definition.ts';
 import { backupCommand } from './backup.ts';
 import { checkCommand } from './check.ts';
 import { configValidateCommand } from './config-validate.ts';
+import { drillCommand } from './drill.ts';
 import { forgetCommand } from './forget.ts';
 import { keysCommand } from './keys.ts';
 import { listCommand } from './list.ts';
 import { pinCommand, unpinCommand } from './pin.ts';
 import { pruneCommand } from './prune.ts';
+import { restoreCommand } from './restore.ts';
 import { showCommand } from './show.ts';
 import { verifyCommand } from './verify.ts';
 
@@ -17,6 +19,8 @@ export const COMMANDS: readonly Command[] = [
   showCommand,
   checkCommand,
   verifyCommand,
+  drillCommand,
+  restoreCommand,
   pruneCommand,
   forgetCommand,
   pinCommand,

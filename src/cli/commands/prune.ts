@@ -2,6 +2,7 @@ import { EXIT } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import { pruneRepository } from '../../jobs/prune.ts';
 import type { RetentionPolicy } from '../../repository/index.ts';
+import type { CommandContext } from '../context.ts';
 import { defineCommand } from '../definition.ts';
 import { count, duration } from '../option-values.ts';
 import { formatTime, table } from '../terminal.ts';
@@ -87,12 +88,10 @@ export const pruneCommand = defineCommand<PruneFlags>({
 /** Rules on the command line replace all of the file's, as in restic: half of each would surprise. */
 async function policyOf(
   { keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly }: PruneFlags,
-  { flags, config, env }: Parameters<typeof pruneCommand.run>[1],
+  { configIfAny }: CommandContext,
 ): Promise<RetentionPolicy> {
   const given = { keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly };
-  const anyGiven = Object.values(given).some((value) => value !== undefined);
-  const withoutConfig =
-    flags.config === undefined && (flags.repository ?? env['LIFEBOAT_REPOSITORY']) !== undefined;
-  if (anyGiven) return { ...given, floor: withoutConfig ? undefined : (await config()).retention.floor };
-  return (await config()).retention;
+  const configured = (await configIfAny())?.retention;
+  if (Object.values(given).every((value) => value === undefined)) return configured ?? {};
+  return { ...given, floor: configured?.floor };
 }

@@ -5,27 +5,23 @@ import { buffer, text } from 'node:stream/consumers';
 import { ZipArchive } from 'archiver';
 import { maskSecrets } from '../../core/secret.ts';
 
-interface BundleOptions {
-  readonly logs: string | undefined;
-  /** ISO 8601, of every entry. */
-  readonly date: string;
+export interface TextFile {
+  /** Path inside the bundle. */
+  readonly name: string;
+  readonly text: string;
 }
 
 /** The end of a log tells why; a homeserver that runs wild writes gigabytes. */
 const LONGEST_LOG = 4 * 1024 * 1024;
 
-/** A zip that any desktop opens: the renderings, and the logs below `logs/` with secrets masked by value. */
-export async function bundle(
-  files: readonly { readonly name: string; readonly text: string }[],
-  { logs, date }: BundleOptions,
-): Promise<Uint8Array> {
+/** A zip that any desktop opens. `date`: ISO 8601, of every entry. */
+export async function bundle(files: readonly TextFile[], date: string): Promise<Uint8Array> {
   const archive = new ZipArchive({ zlib: { level: 9 } });
   const written = buffer(archive);
-  const entries = [...files, ...(logs === undefined ? [] : await readLogs(logs))];
   const time = new Date(date);
-  for (const entry of entries) {
-    archive.append(entry.text, {
-      name: entry.name,
+  for (const file of files) {
+    archive.append(file.text, {
+      name: file.name,
       mode: 0o600,
       date: Number.isNaN(time.getTime()) ? new Date(0) : time,
     });
@@ -34,7 +30,8 @@ export async function bundle(
   return written;
 }
 
-async function readLogs(directory: string): Promise<{ name: string; text: string }[]> {
+/** The ends of all files of a directory, with secrets masked by value; none when there is no such directory. */
+export async function collectLogs(directory: string): Promise<TextFile[]> {
   const found = await readdir(directory, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;

@@ -7,6 +7,7 @@
  *   markdown   for issue comments and CI summaries
  * Texts in a report come from strangers (names of servers, rooms and files): each rendering escapes what its readers interpret.
  */
+export { collectLogs, type TextFile } from './evidence.ts';
 export { renderHtml } from './html.ts';
 export { renderJson } from './json.ts';
 export { renderJunit } from './junit.ts';

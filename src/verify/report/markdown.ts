@@ -104,13 +104,15 @@ function escape(text: string): string {
     .replace(/&/g, '&amp;')
     .replace(/</g, '&lt;')
     .replace(/>/g, '&gt;')
-    .replace(/[\\`*_{}[\]()#+!|~$-]/g, '\\$&')
+    .replace(/[\\`*_{}[\]#!|~$]|^[-+]/g, '\\$&')
     .replace(/@|\\#|:\/\/|www\./gi, '$&\u200b');
 }
 
 /** As it is, in a fence longer than any run of backticks within. */
 function code(text: string): string {
   const inner = printableLine(text).replace(/\|/g, '\\|');
-  const fence = '`'.repeat(1 + Math.max(0, ...[...inner.matchAll(/`+/g)].map(([run]) => run.length)));
-  return inner === '' ? '' : `${fence} ${inner} ${fence}`;
+  const runs = [...inner.matchAll(/`+/g)].map(([run]) => run.length);
+  const fence = '`'.repeat(1 + Math.max(0, ...runs));
+  const space = runs.length === 0 ? '' : ' ';
+  return inner === '' ? '' : `${fence}${space}${inner}${space}${fence}`;
 }

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { ensurePrivateDirectory, writeDurably } from '../../storage/durable-file.ts';
-import { bundle } from './evidence.ts';
+import { bundle, type TextFile } from './evidence.ts';
 import { renderHtml } from './html.ts';
 import { renderJson } from './json.ts';
 import { renderJunit } from './junit.ts';
@@ -16,8 +16,8 @@ export type ReportFormat = keyof typeof ENDINGS;
 export const REPORT_FORMATS = Object.keys(ENDINGS) as readonly ReportFormat[];
 
 export interface WriteOptions {
-  /** Folder of the restored servers' logs, for the bundle. */
-  readonly logs?: string | undefined;
+  /** Of the restored servers, for the bundle (`collectLogs`, while they are there). */
+  readonly logs?: readonly TextFile[];
 }
 
 /** Files `drill-<time>-<snapshot>.<ending>`, 0600, in the directory; resolves to their paths. Errors: `file-unwritable`, `disk-full`. */
@@ -46,14 +46,14 @@ export async function writeReport(report: DrillReport, format: ReportFormat, pat
 async function contentOf(
   report: DrillReport,
   format: ReportFormat,
-  { logs }: WriteOptions,
+  { logs = [] }: WriteOptions,
 ): Promise<string | Uint8Array> {
   if (format !== 'zip') return RENDERERS[format](report);
   const files = Object.entries(RENDERERS).map(([name, render]) => ({
     name: `report.${ENDINGS[name as keyof typeof RENDERERS]}`,
     text: render(report),
   }));
-  return bundle(files, { logs, date: report.finishedAt });
+  return bundle([...files, ...logs], report.finishedAt);
 }
 
 /** `drill-20261123T123001Z-4f2a81c3`: sorts by time, and no name from outside gets into a path. */
