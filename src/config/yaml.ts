@@ -57,7 +57,7 @@ function withoutSingleLetters(tags: Tags): Tags {
   for (const tag of tags) {
     if (typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:bool' || !('test' in tag))
       narrowed.push(tag);
-    else narrowed.push({ ...(tag as ScalarTag), test: tag.test?.test('yes') === true ? TRUE : FALSE });
+    else narrowed.push({ ...(tag as ScalarTag), test: tag.test?.test('yes') ? TRUE : FALSE });
   }
   return narrowed;
 }

@@ -1,4 +1,3 @@
-import { execa, type Options } from 'execa';
 import { basename } from 'node:path';
 import { LifeboatError } from '../core/errors.ts';
 import { maskSecrets } from '../core/secret.ts';
@@ -19,7 +18,17 @@ export interface ChildOptions {
 export const GRACE_MS = 5000;
 
 /** Not our whole environment: it may hold secrets that the child has no business with. */
-const PASSED_ON = ['PATH', 'HOME', 'TZ', 'TMPDIR', 'USER', 'LOGNAME', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'];
+const PASSED_ON = [
+  'PATH',
+  'HOME',
+  'TZ',
+  'TMPDIR',
+  'USER',
+  'LOGNAME',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'NODE_EXTRA_CA_CERTS',
+];
 
 export function childEnvironment(given: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = PASSED_ON.flatMap((name) => {
@@ -29,24 +38,26 @@ export function childEnvironment(given: Readonly<Record<string, string>> = {}): 
   return { ...Object.fromEntries(kept), LANG: 'C.UTF-8', ...given };
 }
 
-/** execa with our rules: never a shell, never throws by itself, ends with us. */
-export function spawn<Given extends Options>(argv: readonly string[], options: ChildOptions, given: Given) {
-  const [program, ...args] = argv;
-  if (program === undefined) throw new RangeError('argv is empty');
-  const { uid, gid, cwd, signal } = options;
-  return execa(program, args, {
-    ...given,
+/** execa's options with our rules: never a shell, never throws by itself, ends with us. */
+export function ruled({ uid, gid, cwd, signal, env }: ChildOptions) {
+  return {
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
-    env: childEnvironment(options.env),
+    env: childEnvironment(env),
     extendEnv: false,
     reject: false,
     cleanup: true,
     forceKillAfterDelay: GRACE_MS,
     stripFinalNewline: false,
-  } as const);
+  } as const;
+}
+
+/** As execa wants it. */
+export function programOf([program, ...args]: readonly string[]): [string, string[]] {
+  if (program === undefined) throw new RangeError('argv is empty');
+  return [program, args];
 }
 
 interface Ended {
@@ -78,5 +89,10 @@ export function childError(argv: readonly string[], result: Ended, stderr: strin
 /** The end of what a child said, on one line and without secrets. */
 export function lastLines(text: string, count = 5): string {
   const lines = text.split('\n').map((line) => line.trim());
-  return maskSecrets(lines.filter((line) => line !== '').slice(-count).join(' / '));
+  return maskSecrets(
+    lines
+      .filter((line) => line !== '')
+      .slice(-count)
+      .join(' / '),
+  );
 }

@@ -18,9 +18,13 @@ const PACKAGES: Readonly<Record<string, string>> = {
 /** Absolute path of an executable file, looked for in `directories` first, then on the PATH. */
 export function findProgram(name: string, directories: readonly string[] = []): string | undefined {
   if (isAbsolute(name)) return isExecutable(name) ? name : undefined;
-  const path = (process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter).filter((each) => each !== '');
+  const path = (process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin')
+    .split(delimiter)
+    .filter((each) => each !== '');
   // Administrators' programs are not on every user's PATH.
-  return [...directories, ...path, '/usr/sbin', '/sbin'].map((directory) => join(directory, name)).find(isExecutable);
+  return [...directories, ...path, '/usr/sbin', '/sbin']
+    .map((directory) => join(directory, name))
+    .find(isExecutable);
 }
 
 /** Errors: `command-missing`, with the package to install. */

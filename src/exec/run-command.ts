@@ -1,4 +1,5 @@
-import { childError, spawn, type ChildOptions } from './child.ts';
+import { execa } from 'execa';
+import { childError, programOf, ruled, type ChildOptions } from './child.ts';
 
 export interface RunOptions extends ChildOptions {
   readonly timeoutMs?: number | undefined;
@@ -20,7 +21,8 @@ const KEPT = 1024 * 1024;
 
 /** Runs to its end. Errors: `command-missing`, `interrupted`, and with `check` `command-failed`. */
 export async function runCommand(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
-  const result = await spawn(argv, options, {
+  const result = await execa(...programOf(argv), {
+    ...ruled(options),
     input: options.input ?? '',
     maxBuffer: KEPT,
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),

@@ -1,6 +1,7 @@
+import { execa } from 'execa';
 import { open } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
-import { childError, GRACE_MS, spawn, type ChildOptions } from './child.ts';
+import { childError, GRACE_MS, programOf, ruled, type ChildOptions } from './child.ts';
 
 export interface ServiceOptions extends ChildOptions {
   /** Appended to by the child itself; without it output is discarded. */
@@ -26,7 +27,8 @@ export async function startService(argv: readonly string[], options: ServiceOpti
   try {
     // A descriptor of our own, so that the log goes on when we are gone; execa's types only name the first ten.
     const output = (log?.fd ?? 'ignore') as 'ignore' | 3;
-    const child = spawn(argv, options, {
+    const child = execa(...programOf(argv), {
+      ...ruled(options),
       stdin: options.stdio === 'pipe' ? 'pipe' : 'ignore',
       stdout: options.stdio === 'pipe' ? 'pipe' : output,
       stderr: output,
@@ -36,8 +38,8 @@ export async function startService(argv: readonly string[], options: ServiceOpti
     if (child.pid === undefined) throw childError(argv, await child, '');
     return {
       pid: child.pid,
-      stdin: child.stdin as Writable | null,
-      stdout: child.stdout as Readable | null,
+      stdin: child.stdin,
+      stdout: child.stdout,
       ended,
       stop: async (graceMs = GRACE_MS) => {
         child.kill('SIGTERM');

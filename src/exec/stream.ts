@@ -1,6 +1,7 @@
+import { execa } from 'execa';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { messageOf } from '../core/errors.ts';
-import { childError, spawn, type ChildOptions } from './child.ts';
+import { childError, programOf, ruled, type ChildOptions } from './child.ts';
 
 export interface StreamOptions extends ChildOptions {
   /** Whether what the child said and how it ended is good; by default exit status 0. Returns what is wrong. */
@@ -14,8 +15,16 @@ const STDERR_KEPT = 64 * 1024;
  * The child's standard output as data. The stream ends only after the child has exited with status 0; otherwise it is
  * destroyed with `command-failed` (Node's own pipes end cleanly although the child exits with 3).
  */
-export function streamOut(argv: readonly string[], options: StreamOptions = {}): { stdout: Readable; done: Promise<{ stderr: string }> } {
-  const child = spawn(argv, options, { stdin: 'ignore', buffer: { stdout: false }, maxBuffer: STDERR_KEPT });
+export function streamOut(
+  argv: readonly string[],
+  options: StreamOptions = {},
+): { stdout: Readable; done: Promise<{ stderr: string }> } {
+  const child = execa(...programOf(argv), {
+    ...ruled(options),
+    stdin: 'ignore',
+    buffer: { stdout: false },
+    maxBuffer: STDERR_KEPT,
+  });
   const stdout = new PassThrough();
   child.stdout?.on('error', (error) => stdout.destroy(error)).pipe(stdout, { end: false });
   stdout.on('close', () => {
@@ -35,8 +44,16 @@ export function streamOut(argv: readonly string[], options: StreamOptions = {}):
 }
 
 /** The child's standard input as a sink; `done` says how it ended. A child that ends early fails the sink with its own words. */
-export function streamIn(argv: readonly string[], options: StreamOptions = {}): { stdin: Writable; done: Promise<{ stderr: string }> } {
-  const child = spawn(argv, options, { stdout: 'ignore', maxBuffer: STDERR_KEPT, stdin: 'pipe' });
+export function streamIn(
+  argv: readonly string[],
+  options: StreamOptions = {},
+): { stdin: Writable; done: Promise<{ stderr: string }> } {
+  const child = execa(...programOf(argv), {
+    ...ruled(options),
+    stdout: 'ignore',
+    maxBuffer: STDERR_KEPT,
+    stdin: 'pipe',
+  });
   const stdin = new PassThrough();
   // EPIPE says only that the child is gone; why stands in its exit status.
   child.stdin?.on('error', () => undefined);

@@ -1,4 +1,4 @@
-import { z } from '../config/zod.ts';
+import type { z } from '../config/zod.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { rootSchema, shardHeaderSchema, shardRowSchema, type ManifestRoot } from './manifest-schema.ts';

@@ -18,7 +18,7 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 async function listed(store: ObjectStore, prefix: string): Promise<ObjectStat[]> {
   const stats: ObjectStat[] = [];
   for await (const stat of store.list(prefix)) stats.push(stat);
-  return stats.sort((a, b) => (a.key < b.key ? -1 : 1));
+  return stats.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 async function keysOf(store: ObjectStore, prefix: string): Promise<string[]> {

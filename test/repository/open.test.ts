@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LifeboatError } from '../../src/core/errors.ts';
+import type { LifeboatError } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { generateIdentity } from '../../src/repository/seal.ts';
 import type { ObjectStore } from '../../src/storage/port.ts';

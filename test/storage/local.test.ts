@@ -18,7 +18,7 @@ afterEach(() => rm(root, { recursive: true }));
 async function keys(prefix: string): Promise<string[]> {
   const found: string[] = [];
   for await (const object of (await openLocalStore(root)).list(prefix)) found.push(object.key);
-  return found.sort();
+  return found.toSorted();
 }
 
 describe('a local store', () => {

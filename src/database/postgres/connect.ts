@@ -64,7 +64,7 @@ async function* rowsOf<Row extends Record<string, unknown>>(
   sql: string,
   values: readonly unknown[],
 ): AsyncGenerator<Row> {
-  const cursor = client.query(new Cursor<Row>(sql, [...values], { types: { getTypeParser } } as never));
+  const cursor = client.query(new Cursor<Row>(sql, [...values], { types: { getTypeParser } }));
   try {
     for (let rows = await cursor.read(CURSOR_ROWS); rows.length > 0; rows = await cursor.read(CURSOR_ROWS))
       yield* rows;

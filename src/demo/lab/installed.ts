@@ -4,7 +4,7 @@ import { LifeboatError } from '../../core/errors.ts';
 import { findProgram } from '../../exec/index.ts';
 
 /** The Synapse of the lab; scripts/setup/synapse.mjs installs the same. */
-export const SYNAPSE_VERSION = '1.163.2';
+const SYNAPSE_VERSION = '1.163.2';
 
 /** Outside of any checkout, so that clones share it: the system's cache for root, the user's own otherwise. */
 function cacheDirectory(): string {

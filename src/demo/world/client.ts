@@ -38,7 +38,7 @@ const TRIES = 5;
 
 let transactions = 0;
 
-export function createClient(account: Account): MatrixClient {
+function createClient(account: Account): MatrixClient {
   const { clientUrl, accessToken } = account;
   const call = (method: string, path: string, init: Payload = {}) =>
     callServer(method, `${clientUrl}${path}`, { ...init, accessToken });

@@ -131,6 +131,6 @@ export const RATE_LIMITS: readonly Neutral[] = [
   ),
 ];
 
-function neutral(setting: string, value: unknown, reason: string, fallback: unknown = undefined): Neutral {
+function neutral(setting: string, value: unknown, reason: string, fallback?: unknown): Neutral {
   return { setting, value, reason, default: fallback };
 }

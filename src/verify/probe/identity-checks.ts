@@ -50,7 +50,7 @@ async function certificate({ federation: { target } }: Probe): Promise<Finding> 
 }
 
 function describe(peer: PeerCertificate): string {
-  return `${peer.subjectaltname ?? peer.subject.CN}, valid until ${new Date(peer.valid_to).toISOString().slice(0, 10)}`;
+  return `${peer.subjectaltname ?? String(peer.subject.CN)}, valid until ${new Date(peer.valid_to).toISOString().slice(0, 10)}`;
 }
 
 async function version({ federation }: Probe): Promise<Finding> {

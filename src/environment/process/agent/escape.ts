@@ -59,11 +59,11 @@ function send(to: string, port: number): Promise<string> {
   });
 }
 
-function withPatience(attempt: Promise<string>): Promise<string> {
+function withPatience(trial: Promise<string>): Promise<string> {
   const silence = new Promise<string>((_resolve, reject) => {
     setTimeout(() => reject(new Error(`no answer within ${PATIENCE_MS} ms`)), PATIENCE_MS).unref();
   });
-  return Promise.race([attempt, silence]);
+  return Promise.race([trial, silence]);
 }
 
 function bracketed(host: string): string {
