@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /*
  * Plain JavaScript that old versions of Node.js can read too: finds a Node.js that is new enough, and starts the program
- * there; `dist` in an installed package, the sources in a checkout.
+ * there: the sources in a checkout, `dist` in an installed package.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -14,8 +14,10 @@ function at(path) {
 }
 
 async function start() {
-  const built = at('dist/cli/process.js');
-  const { runProcess } = await (existsSync(built) ? import(built) : import('../src/cli/process.ts'));
+  // A `dist` in a checkout may be older than the sources.
+  const { runProcess } = await (existsSync(at('src'))
+    ? import('../src/cli/process.ts')
+    : import(at('dist/cli/process.js')));
   await runProcess();
 }
 

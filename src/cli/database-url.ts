@@ -1,4 +1,5 @@
-import { LifeboatError } from '../core/errors.ts';
+import { readFile } from 'node:fs/promises';
+import { LifeboatError, messageOf } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import type { PostgresTarget } from '../database/port.ts';
 
@@ -7,9 +8,13 @@ const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
 /**
  * `postgresql://user@host:port/database`, with what it leaves out taken from `PG*`, as psql does. A password stands in
  * PGPASSWORD, never in the URL: every user of the machine can read the arguments of a process.
- * Errors: `usage`.
+ * Errors: `usage`, `secret-unreadable`.
  */
-export function databaseTarget(url: string | undefined, env: NodeJS.ProcessEnv): PostgresTarget {
+export async function databaseTarget(
+  url: string | undefined,
+  passwordFile: string | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<PostgresTarget> {
   const given = url === undefined ? {} : parseUrl(url);
   const from = (name: string) => (env[name] === '' ? undefined : env[name]);
   const database = given.database ?? from('PGDATABASE');
@@ -19,7 +24,7 @@ export function databaseTarget(url: string | undefined, env: NodeJS.ProcessEnv):
       hint: 'Give --database postgresql://USER@HOST/DATABASE, or set PGHOST, PGUSER and PGDATABASE.',
     });
   }
-  const password = from('PGPASSWORD');
+  const password = passwordFile === undefined ? from('PGPASSWORD') : await firstLine(passwordFile);
   return {
     host: given.host ?? from('PGHOST') ?? '/var/run/postgresql',
     port: given.port ?? portOf(from('PGPORT') ?? '5432'),
@@ -62,4 +67,16 @@ function portOf(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
   throw new LifeboatError('usage', `PGPORT is not a port: ${text}`);
+}
+
+async function firstLine(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).split(/\r?\n/)[0] ?? '';
+  } catch (error) {
+    throw new LifeboatError(
+      'secret-unreadable',
+      `cannot read the password file ${file}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
 }

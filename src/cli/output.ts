@@ -1,6 +1,6 @@
 import { messageOf, type LifeboatError } from '../core/errors.ts';
 import { printable } from '../core/printable.ts';
-import { maskSecrets } from '../core/secret.ts';
+import { maskSecrets, type Secret } from '../core/secret.ts';
 import type { Progress } from '../observe/index.ts';
 import type { GlobalFlags } from './flags.ts';
 import { createProgressLine } from './progress-line.ts';
@@ -23,10 +23,14 @@ export interface Output {
   /** Whether results may be coloured, and how wide they may be. */
   readonly color: boolean;
   readonly columns: number;
+  /** Whether a person reads the results. */
+  readonly interactive: boolean;
   /** A result for people, on standard output; nothing with --json. */
   print(text: string): void;
   /** The same for a text with colours of ours, whose parts were made harmless one by one. */
   printStyled(text: string): void;
+  /** A secret that is shown once, to a person: the one text that is not masked. Nothing with --json. */
+  reveal(secret: Secret): void;
   /** A result for programs, one line on standard output; nothing without --json. */
   message(type: MessageType, fields: Readonly<Record<string, unknown>>): void;
   /** What people may want to know, on standard error; nothing with --quiet or --json. */
@@ -59,12 +63,17 @@ export function createOutput(streams: Streams, flags: GlobalFlags, nowMs = () =>
     verbose: flags.verbose === true,
     color: wantsColor(stdout, env, flags.color),
     columns: stdout.columns ?? 100,
+    interactive: stdout.isTTY === true,
     message,
     print: (text) => {
       if (!json) write(stdout, printable(text));
     },
     printStyled: (text) => {
       if (!json) write(stdout, text);
+    },
+    reveal: (secret) => {
+      line.clear();
+      if (!json) stdout.write(`${secret.reveal()}\n`);
     },
     note: (text) => {
       if (!json && flags.quiet !== true) write(stderr, printable(text));

@@ -1,5 +1,5 @@
 import { EXIT, LifeboatError, messageOf } from '../../core/errors.ts';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Config } from '../../config/index.ts';
 import { formatDuration } from '../../core/units.ts';
 import { drill } from '../../jobs/drill.ts';
@@ -75,7 +75,8 @@ export const drillCommand = defineCommand<DrillFlags>({
     { flags: '--peer', description: 'also federate with a second real homeserver inside' },
     {
       flags: '--report-dir <DIR>',
-      description: 'write HTML, JSON, Markdown and JUnit reports, and all of it with logs as a zip',
+      description:
+        'where HTML, JSON, Markdown and JUnit reports go, and a zip of all with logs (default: reports in the state directory, else ./lifeboat-reports)',
     },
     { flags: '--junit <FILE>', description: 'write the JUnit report to this file' },
     { flags: '--rto-target <DURATION>', description: 'exit 22 when restoring took longer', parse: duration },
@@ -112,6 +113,9 @@ export const drillCommand = defineCommand<DrillFlags>({
     const { output, clock, signal } = context;
     const { source, repository, config } = await subjectOf(input.arguments[0], options, context);
     const seen: { logs: TextFile[] } = { logs: [] };
+    const reportDir =
+      options.reportDir ??
+      (config === undefined ? 'lifeboat-reports' : join(config.repository.stateDirectory, 'reports'));
     const report = await drill({
       source,
       program: await homeserverProgram(options.program, config),
@@ -126,15 +130,19 @@ export const drillCommand = defineCommand<DrillFlags>({
         output.note(renderCheck(check, { color: false }).join('\n'));
       },
       onRunning: async ({ directory }) => {
-        if (options.reportDir !== undefined) seen.logs = await collectLogs(join(directory, 'logs'));
+        seen.logs = await collectLogs(join(directory, 'logs'));
         if (options.keep === true) output.note(`the directory of the drill stays: ${directory}`);
       },
     });
     await recordEvidence(repository, report, output);
     const missed = missedTargets(report, options);
-    const files = await writeFiles(report, options, seen.logs);
     const exitStatus =
       report.exitStatus === EXIT.ok && missed.length > 0 ? EXIT.targetMissed : report.exitStatus;
+    // First what is known: a report that cannot be written must not hide it.
+    output.printStyled(renderTerminal(report, { color: output.color, verbose: output.verbose }));
+    for (const text of missed) output.print(`MISSED  ${text}`);
+    const files = await writeFiles(report, { ...options, reportDir }, seen.logs);
+    for (const [format, path] of Object.entries(files)) output.print(`report  ${format.padEnd(5)}  ${path}`);
     output.message('summary', {
       command: 'drill',
       ...summaryOf(report),
@@ -142,9 +150,6 @@ export const drillCommand = defineCommand<DrillFlags>({
       targets_missed: missed,
       report_files: files,
     });
-    output.printStyled(renderTerminal(report, { color: output.color, verbose: output.verbose }));
-    for (const text of missed) output.print(`MISSED  ${text}`);
-    for (const [format, path] of Object.entries(files)) output.print(`report  ${format.padEnd(5)}  ${path}`);
     return exitStatus;
   },
 });
@@ -212,11 +217,10 @@ function missedTargets({ result, rtoMs, rpo }: DrillReport, { rtoTarget, rpoTarg
 
 async function writeFiles(
   report: DrillReport,
-  { reportDir, junit }: DrillFlags,
+  { reportDir, junit }: { readonly reportDir: string; readonly junit?: string | undefined },
   logs: readonly TextFile[],
 ): Promise<Record<string, string>> {
-  const files =
-    reportDir === undefined ? {} : await writeReports(report, reportDir, REPORT_FORMATS, { logs });
+  const files = await writeReports(report, resolve(reportDir), REPORT_FORMATS, { logs });
   if (junit === undefined) return files;
   await writeReport(report, 'junit', junit);
   return { ...files, junit };

@@ -2,8 +2,10 @@ import type { Command } from '../definition.ts';
 import { backupCommand } from './backup.ts';
 import { checkCommand } from './check.ts';
 import { configValidateCommand } from './config-validate.ts';
+import { doctorCommand } from './doctor.ts';
 import { drillCommand } from './drill.ts';
 import { forgetCommand } from './forget.ts';
+import { initCommand } from './init.ts';
 import { keysCommand } from './keys.ts';
 import { listCommand } from './list.ts';
 import { pinCommand, unpinCommand } from './pin.ts';
@@ -14,6 +16,7 @@ import { verifyCommand } from './verify.ts';
 
 /** In the order of a life: set up, back up, look, prove, tidy. */
 export const COMMANDS: readonly Command[] = [
+  initCommand,
   backupCommand,
   listCommand,
   showCommand,
@@ -27,4 +30,5 @@ export const COMMANDS: readonly Command[] = [
   unpinCommand,
   keysCommand,
   configValidateCommand,
+  doctorCommand,
 ];

@@ -17,6 +17,7 @@ import { OPENING_WITH_KEY } from './shared-exits.ts';
 interface RestoreFlags {
   readonly target?: string;
   readonly database?: string;
+  readonly databasePasswordFile?: string;
   readonly confirm?: string;
   readonly only?: Part;
   readonly program?: string;
@@ -36,6 +37,7 @@ export const restoreCommand = defineCommand<RestoreFlags>({
       flags: '--database <URL>',
       description: 'postgresql://USER@HOST:PORT/DATABASE, empty, without a password (PG*, PGPASSWORD)',
     },
+    { flags: '--database-password-file <FILE>', description: 'its first line is the password (PGPASSWORD)' },
     { flags: '--confirm <SERVER_NAME>', description: 'the name of the server, as a sign that you mean it' },
     {
       flags: '--only <PART>',
@@ -74,7 +76,7 @@ export const restoreCommand = defineCommand<RestoreFlags>({
     const source = await snapshotSource(repository, id);
     if (options.only !== undefined)
       return await restoreOnly(options.only, target, source, context, options.dryRun === true);
-    const database = databaseTarget(options.database, env);
+    const database = await databaseTarget(options.database, options.databasePasswordFile, env);
     if (options.dryRun === true) return showPlan(source, target, database, context);
     await requireConfirmation(source.serverName, options.confirm, context);
     const config = await context.configIfAny();

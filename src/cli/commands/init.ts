@@ -1,0 +1,186 @@
+import { access } from 'node:fs/promises';
+import { EXIT, LifeboatError } from '../../core/errors.ts';
+import { initialise, planInit, type InitFiles, type InitOptions } from '../../jobs/init.ts';
+import type { Inventory } from '../../homeserver/port.ts';
+import type { CommandContext } from '../context.ts';
+import { defineCommand } from '../definition.ts';
+import { EXIT_MEANING } from '../exit.ts';
+import { table } from '../terminal.ts';
+
+interface InitFlags {
+  readonly homeserverConfig?: readonly string[];
+  readonly config?: string;
+  readonly recipient?: readonly string[];
+  readonly identityOut?: string;
+  readonly adminKeyOut?: string;
+  readonly stateDirectory?: string;
+  readonly program?: string;
+  readonly dryRun?: true;
+}
+
+export const initCommand = defineCommand<InitFlags>({
+  name: 'init',
+  summary: 'make a repository and lifeboat.yaml for a homeserver',
+  description:
+    'Finds everything through the homeserver’s configuration, makes an encrypted repository, the key of this host and lifeboat.yaml. ' +
+    'The recovery identity opens all snapshots and does not stay here: write it to a file with --identity-out and carry it away, or give ' +
+    '--recipient of one that you have. Simple mode keeps the admin key on this host, so that `prune` works every night: who takes over ' +
+    'the host could then remove snapshots. Hardened mode (--admin-key-out) does not: the host can only add.',
+  arguments: [],
+  options: [
+    {
+      flags: '--homeserver-config <FILE>',
+      description: 'homeserver.yaml; repeat for each -c of Synapse (default: the usual places)',
+      repeatable: true,
+    },
+    { flags: '--config <FILE>', description: 'where lifeboat.yaml is written (default: ./lifeboat.yaml)' },
+    {
+      flags: '--recipient <AGE>',
+      description: 'age1... of an identity that exists; may be repeated',
+      repeatable: true,
+    },
+    { flags: '--identity-out <FILE>', description: 'write the new recovery identity to this file' },
+    {
+      flags: '--admin-key-out <FILE>',
+      description: 'hardened mode: write the admin key here, to be carried away',
+    },
+    {
+      flags: '--state-directory <DIR>',
+      description: 'where this host remembers what it saw of the repository',
+    },
+    {
+      flags: '--program <PYTHON>',
+      description: 'interpreter of the Synapse installation, where it is not found by itself',
+    },
+    { flags: '-n, --dry-run', description: 'show what was found and what would be made, and make nothing' },
+  ],
+  examples: [
+    {
+      command:
+        'lifeboat init --homeserver-config /etc/matrix-synapse/homeserver.yaml --repository /srv/lifeboat --config /etc/lifeboat/lifeboat.yaml --identity-out /root/identity',
+      meaning: 'Simple: then carry /root/identity away.',
+    },
+    {
+      command: 'lifeboat init -r /mnt/backup --recipient age1... --admin-key-out /media/usb/admin.key',
+      meaning: 'Hardened: the host can only add.',
+    },
+  ],
+  exits: {
+    failed: EXIT_MEANING.failed,
+    preflightRefused:
+      'there is a repository or a key already, or something of the homeserver is missing; nothing was made',
+  },
+  run: async ({ options }, context) => {
+    const { output } = context;
+    const settings = await settingsOf(options, context);
+    if (options.dryRun === true) {
+      const { inventory, files } = await planInit(settings);
+      output.message('summary', {
+        command: 'init',
+        dry_run: true,
+        server_name: inventory.serverName,
+        files,
+        warnings: inventory.warnings,
+      });
+      output.print(describe(inventory, files, settings.repository));
+      return EXIT.ok;
+    }
+    requireWayForIdentity(settings, context);
+    const { inventory, identity, files, repositoryId, recipients } = await initialise(settings);
+    for (const warning of inventory.warnings) output.warn(warning);
+    output.message('summary', {
+      command: 'init',
+      repository: repositoryId,
+      location: settings.repository,
+      server_name: inventory.serverName,
+      recipients,
+      files,
+    });
+    output.print(describe(inventory, files, settings.repository));
+    output.print('');
+    if (identity !== undefined) {
+      output.print(
+        'The recovery identity. It opens all snapshots, and is shown only now: keep it away from this host.',
+      );
+      output.reveal(identity);
+    } else if (files.identityFile !== undefined) {
+      output.print(
+        `The recovery identity is in ${files.identityFile}. It opens all snapshots: carry it away from this host.`,
+      );
+    }
+    if (settings.adminKeyOut !== undefined)
+      output.print(`The admin key is in ${files.adminKeyFile}. It removes snapshots: carry it away too.`);
+    output.print('Next: lifeboat doctor, then lifeboat backup.');
+    return EXIT.ok;
+  },
+});
+
+/** Debian's package, and the volume of the official image. */
+const USUAL_PLACES = ['/etc/matrix-synapse/homeserver.yaml', '/data/homeserver.yaml'];
+
+async function settingsOf(options: InitFlags, { flags, env, clock }: CommandContext): Promise<InitOptions> {
+  const repository = flags.repository ?? env['LIFEBOAT_REPOSITORY'];
+  if (repository === undefined || repository === '') {
+    throw new LifeboatError('usage', 'init needs --repository DIR', {
+      hint: 'Name a directory on another disk than the homeserver’s, or on a mount of another machine.',
+    });
+  }
+  return {
+    homeserverConfig: options.homeserverConfig ?? [await usualPlace()],
+    program: options.program,
+    repository,
+    configFile: options.config ?? flags.config ?? env['LIFEBOAT_CONFIG'] ?? 'lifeboat.yaml',
+    recipients: options.recipient ?? [],
+    identityOut: options.identityOut,
+    adminKeyOut: options.adminKeyOut,
+    stateDirectory: options.stateDirectory,
+    clock,
+  };
+}
+
+async function usualPlace(): Promise<string> {
+  for (const path of USUAL_PLACES) {
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
+  }
+  throw new LifeboatError(
+    'usage',
+    `there is no homeserver.yaml in the usual places: ${USUAL_PLACES.join(', ')}`,
+    { hint: 'Name it with --homeserver-config FILE.' },
+  );
+}
+
+/** A secret that is printed where nobody reads it stays in a log for ever. */
+function requireWayForIdentity({ recipients, identityOut }: InitOptions, { output }: CommandContext): void {
+  if (recipients.length > 0 || identityOut !== undefined || (output.interactive && !output.json)) return;
+  throw new LifeboatError('usage', 'nobody is there to read the recovery identity', {
+    hint: 'Give --identity-out FILE, or --recipient of an identity that you have.',
+  });
+}
+
+function describe(
+  { serverName, version, files: found, signingKeys, database, mediaStorePath }: Inventory,
+  files: InitFiles,
+  repository: string,
+): string {
+  return table([
+    ['server', serverName],
+    [
+      'homeserver',
+      `synapse ${version ?? 'of unknown version'}, ${found.length} files of configuration and keys`,
+    ],
+    ['signing keys', signingKeys.map(({ keyId }) => keyId).join(', ')],
+    ['database', `${database.database} at ${database.host}:${database.port}`],
+    ['media', mediaStorePath],
+    ['repository', repository],
+    ['configuration', files.configFile],
+    ['host key', files.hostKeyFile],
+    ['admin key', files.adminKeyFile],
+    ['state', files.stateDirectory],
+  ]);
+}

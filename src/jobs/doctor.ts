@@ -1,0 +1,144 @@
+/**
+ * Is everything there that backup, drill and restore need? Looks and tries, changes nothing that stays. A check is yielded as
+ * soon as it is known; one that fails says what to do.
+ */
+import type { Config } from '../config/index.ts';
+import type { Clock } from '../core/clock.ts';
+import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
+import { formatDuration } from '../core/units.ts';
+import { connect, databaseInfo, newestClient } from '../database/index.ts';
+import { createProcessEnvironment } from '../environment/index.ts';
+import { homeserverOf } from '../homeserver/index.ts';
+import type { Inventory } from '../homeserver/port.ts';
+import { openMediaDirectory } from '../media/directory.ts';
+import type { Check } from '../restore/step.ts';
+import { openAt } from './open.ts';
+import { databaseTarget, mediaDirectory } from './sources.ts';
+
+type Finding = Pick<Check, 'result' | 'observed' | 'detail'> | string;
+
+/** `config` undefined: only what a drill of files needs. */
+export async function* examine(config: Config | undefined, clock: Clock): AsyncGenerator<Check> {
+  yield await look('doctor.node', 'Node.js is new enough', () => process.versions.node);
+  if (config !== undefined) {
+    yield* examineSources(config);
+    yield* examineRepository(config, clock);
+  }
+  yield await look('doctor.clients', 'pg_dump and pg_restore are there', async () => {
+    const clients = await Promise.all(
+      ['pg_dump', 'pg_restore'].map((name) => newestClient(name, config?.database.clientDirectory)),
+    );
+    return clients.map(({ path, version }) => `${path} (${version})`).join(', ');
+  });
+  yield* examineEnvironment(config);
+}
+
+async function* examineSources(config: Config): AsyncGenerator<Check> {
+  const found: { inventory?: Inventory } = {};
+  yield await look('doctor.homeserver', 'the homeserver is found through its configuration', async () => {
+    const { kind, config: configFiles, program } = config.homeserver;
+    found.inventory = await homeserverOf(kind).discover({
+      configFiles,
+      ...(program === undefined ? {} : { program }),
+    });
+    const { serverName, version, files, warnings } = found.inventory;
+    if (version === undefined)
+      throw new LifeboatError('homeserver-config-invalid', 'its program was not found', {
+        hint: 'Name its interpreter as homeserver.program in lifeboat.yaml.',
+      });
+    return {
+      result: warnings.length === 0 ? 'pass' : 'warn',
+      observed: `${serverName}, ${kind} ${version}, ${files.length} files`,
+      detail: warnings,
+    };
+  });
+  const { inventory } = found;
+  if (inventory === undefined) return;
+  yield await look('doctor.database', 'the database can be read, and is this homeserver’s', async () => {
+    await using session = await connect(databaseTarget(config, inventory), {
+      applicationName: 'lifeboat:doctor',
+    });
+    await homeserverOf(inventory.kind).facts(session, inventory);
+    const { name, serverVersion } = await databaseInfo(session);
+    return `${name}, PostgreSQL ${serverVersion}`;
+  });
+  yield await look('doctor.media', 'the media store can be read', async () => {
+    await openMediaDirectory(mediaDirectory(config, inventory));
+    return mediaDirectory(config, inventory);
+  });
+}
+
+async function* examineRepository(config: Config, clock: Clock): AsyncGenerator<Check> {
+  yield await look('doctor.repository', 'the repository opens, and its log is whole', async () => {
+    const repository = await openAt({ ...config.repository, identityFile: undefined }, clock);
+    const snapshots = await repository.snapshots();
+    const newest = snapshots.at(-1);
+    if (newest === undefined)
+      return {
+        result: 'warn',
+        observed: `${repository.location}, no snapshot yet`,
+        detail: ['Run `lifeboat backup`.'],
+      };
+    const age = formatDuration(Math.max(0, clock.now().getTime() - newest.time.getTime()));
+    const proven = snapshots.filter(({ drill }) => drill?.result === 'PASS').length;
+    const observed = `${snapshots.length} snapshots, ${proven} proven, the newest is ${age} old`;
+    return proven > 0
+      ? observed
+      : { result: 'warn', observed, detail: ['None is proven. Run `lifeboat drill`.'] };
+  });
+  const { identityFile } = config.repository;
+  yield await look('doctor.identity', 'an identity that opens snapshots is given', async () => {
+    if (identityFile === undefined)
+      return { result: 'skip', observed: 'none; needed for drill and restore only' };
+    const repository = await openAt(config.repository, clock);
+    const newest = (await repository.snapshots()).at(-1);
+    if (newest !== undefined) await repository.manifest(newest.id);
+    return identityFile;
+  });
+}
+
+/** Really makes the sealed environment of a drill, and a database in it. */
+async function* examineEnvironment(config: Config | undefined): AsyncGenerator<Check> {
+  yield await look(
+    'doctor.environment',
+    'drills can be run: a sealed environment, and PostgreSQL inside',
+    async () => {
+      const environment = await createProcessEnvironment({
+        workDirectory: config?.drill.workDirectory ?? '/var/tmp',
+        postgresDirectory: config?.drill.postgresDirectory,
+        readOnlyPaths: [],
+        hostNames: [],
+        srv: {},
+        keepDirectory: false,
+      });
+      try {
+        await environment.prepare();
+        const open = (await environment.attemptEscape()).filter(({ escaped }) => escaped);
+        if (open.length > 0)
+          throw new LifeboatError(
+            'not-sealed',
+            `it is not sealed: ${open.map(({ target }) => target).join(', ')}`,
+          );
+        await environment.postgres();
+        return `sealed, as ${environment.user}`;
+      } finally {
+        await environment.destroy();
+      }
+    },
+  );
+}
+
+async function look(id: string, title: string, act: () => Finding | Promise<Finding>): Promise<Check> {
+  try {
+    const finding = await act();
+    return { id, title, ...(typeof finding === 'string' ? { result: 'pass', observed: finding } : finding) };
+  } catch (error) {
+    return {
+      id,
+      title,
+      result: 'fail',
+      observed: messageOf(error),
+      detail: isLifeboatError(error) ? error.hints : [],
+    };
+  }
+}

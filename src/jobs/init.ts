@@ -1,0 +1,142 @@
+import { lstat, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { renderConfig } from '../config/index.ts';
+import type { Clock } from '../core/clock.ts';
+import { LifeboatError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import { homeserverOf } from '../homeserver/index.ts';
+import type { Inventory } from '../homeserver/port.ts';
+import { createRepository } from '../repository/index.ts';
+import { generateIdentity } from '../repository/seal.ts';
+import { ensurePrivateDirectory, writeDurably } from '../storage/durable-file.ts';
+import { openLocalStore } from '../storage/local.ts';
+import { VERSION } from './version.ts';
+
+export interface InitOptions {
+  /** homeserver.yaml, in the order of `-c` flags. */
+  readonly homeserverConfig: readonly string[];
+  readonly program?: string | undefined;
+  readonly repository: string;
+  /** Where lifeboat.yaml is written; the host key lies beside it. */
+  readonly configFile: string;
+  /** age recipients (`age1...`) of identities that exist already; none: a new identity is made. */
+  readonly recipients: readonly string[];
+  /** File for the new identity; undefined: it is returned, and kept nowhere. */
+  readonly identityOut?: string | undefined;
+  /** Hardened mode: the admin key is written here, to be carried away, and lifeboat.yaml does not name it. */
+  readonly adminKeyOut?: string | undefined;
+  readonly stateDirectory?: string | undefined;
+  readonly clock: Clock;
+}
+
+export interface InitOutcome {
+  readonly inventory: Inventory;
+  readonly repositoryId: string;
+  readonly recipients: readonly string[];
+  /** To be shown once; undefined when it was written to a file, or when recipients were given. */
+  readonly identity: Secret | undefined;
+  readonly files: InitFiles;
+}
+
+export interface InitFiles {
+  readonly configFile: string;
+  readonly hostKeyFile: string;
+  readonly adminKeyFile: string;
+  readonly identityFile: string | undefined;
+  readonly stateDirectory: string;
+}
+
+/** Reads the homeserver, and says which files `init` would make. Writes nothing. Errors: those of discovery, `usage`. */
+export async function planInit(
+  options: InitOptions,
+): Promise<{ readonly inventory: Inventory; readonly files: InitFiles }> {
+  const { homeserverConfig, program } = options;
+  const inventory = await homeserverOf('synapse').discover({
+    configFiles: homeserverConfig.map((path) => resolve(path)),
+    ...(program === undefined ? {} : { program }),
+  });
+  const files = filesOf(options);
+  for (const file of [files.configFile, files.hostKeyFile, files.adminKeyFile, files.identityFile]) {
+    if (file !== undefined) await refuseExisting(file);
+  }
+  return { inventory, files };
+}
+
+/** Makes key files, repository and lifeboat.yaml. Errors: as `planInit`, `repository-exists`, `file-unwritable`. */
+export async function initialise(options: InitOptions): Promise<InitOutcome> {
+  const { inventory, files } = await planInit(options);
+  const { configFile, hostKeyFile, adminKeyFile, identityFile, stateDirectory } = files;
+  const repository = resolve(options.repository);
+  await ensurePrivateDirectory(dirname(configFile));
+  // On the disk before anything is encrypted to it.
+  const made = options.recipients.length > 0 ? undefined : await generateIdentity();
+  if (made !== undefined && identityFile !== undefined)
+    await writeIdentity(identityFile, made, options.clock);
+  const created = await createRepository(await openLocalStore(repository), {
+    recipients: made === undefined ? options.recipients : [made.recipient],
+    hostKeyFile,
+    adminKeyFile,
+    clock: options.clock,
+    version: VERSION,
+  }).catch(async (error: unknown) => {
+    // Nothing is encrypted to it.
+    if (made !== undefined && identityFile !== undefined) await unlink(identityFile).catch(() => undefined);
+    throw error;
+  });
+  const text = renderConfig({
+    homeserverConfig: options.homeserverConfig.map((path) => resolve(path)),
+    program: inventory.program,
+    repository,
+    hostKeyFile,
+    adminKeyFile: options.adminKeyOut === undefined ? adminKeyFile : undefined,
+    stateDirectory,
+  });
+  await writeDurably(configFile, text, { mode: 0o600, exclusive: true });
+  const { repositoryId, recipients } = created;
+  return {
+    inventory,
+    repositoryId,
+    recipients,
+    identity: identityFile === undefined ? made?.identity : undefined,
+    files,
+  };
+}
+
+function filesOf(options: InitOptions): InitFiles {
+  const configFile = resolve(options.configFile);
+  const directory = dirname(configFile);
+  // The usual places (hier(7), file-hierarchy(7)) when the configuration is in one of them.
+  const state = configFile.startsWith('/etc/') ? '/var/lib/lifeboat' : join(directory, 'lifeboat-state');
+  return {
+    configFile,
+    hostKeyFile: join(directory, 'host.key'),
+    adminKeyFile:
+      options.adminKeyOut === undefined ? join(directory, 'admin.key') : resolve(options.adminKeyOut),
+    identityFile:
+      options.recipients.length > 0 || options.identityOut === undefined
+        ? undefined
+        : resolve(options.identityOut),
+    stateDirectory: resolve(options.stateDirectory ?? state),
+  };
+}
+
+async function refuseExisting(file: string): Promise<void> {
+  const there = await lstat(file).catch(() => undefined);
+  if (there === undefined) return;
+  throw new LifeboatError('repository-exists', `${file} exists already`, {
+    hint: 'It may belong to another repository: name another place, or move it away.',
+    context: { file },
+  });
+}
+
+/** As `age-keygen` writes it, so that `age -d -i` takes it. */
+async function writeIdentity(
+  file: string,
+  { identity, recipient }: { identity: Secret; recipient: string },
+  clock: Clock,
+): Promise<void> {
+  await ensurePrivateDirectory(dirname(file));
+  const text = `# created: ${clock.now().toISOString()}\n# public key: ${recipient}\n${identity.reveal()}\n`;
+  if ((await writeDurably(file, text, { mode: 0o600, exclusive: true })) === 'exists')
+    await refuseExisting(file);
+}
