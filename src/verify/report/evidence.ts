@@ -46,7 +46,8 @@ export async function collectLogs(directory: string): Promise<TextFile[]> {
 }
 
 async function endOf(path: string): Promise<string> {
-  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   const { size } = await file.stat();
-  return text(file.createReadStream({ start: Math.max(0, size - LONGEST_LOG), autoClose: false }));
+  // The stream closes the file.
+  return text(file.createReadStream({ start: Math.max(0, size - LONGEST_LOG) }));
 }

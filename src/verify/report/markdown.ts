@@ -110,7 +110,7 @@ function escape(text: string): string {
 
 /** As it is, in a fence longer than any run of backticks within. */
 function code(text: string): string {
-  const inner = printableLine(text).replace(/\|/g, '\\|');
+  const inner = printableLine(text);
   const runs = [...inner.matchAll(/`+/g)].map(([run]) => run.length);
   const fence = '`'.repeat(1 + Math.max(0, ...runs));
   const space = runs.length === 0 ? '' : ' ';
