@@ -15,7 +15,7 @@ const ALWAYS = {
   openssl: ['openssl'],
   'util-linux': ['setpriv', 'unshare'],
 };
-const FOR_TESTS = { strace: ['strace'], git: ['git'] };
+const FOR_TESTS = { strace: ['strace'], git: ['git'], mount: ['mount'] };
 
 export function systemPrograms({ forTests }) {
   const wanted = { ...ALWAYS, ...(forTests ? FOR_TESTS : {}) };
