@@ -1,8 +1,9 @@
+import { Header } from 'tar';
 import { LifeboatError } from '../core/errors.ts';
 
 /**
- * The part of POSIX ustar that we write: regular files with names of at most 255 bytes. Reading is as strict as writing, so
- * that nothing has two meanings: a wrong checksum, a size that is not octal or a missing end is damage, never a guess.
+ * The part of POSIX ustar that we write: regular files with names of at most 255 bytes. Headers are written by the tar package;
+ * they are read here, as strictly as they are written (the package is lenient by design), so that nothing has two meanings: a wrong checksum, a size that is not octal or a missing end is damage, never a guess.
  * Every tar (GNU, BSD, busybox) reads what is written here.
  */
 export const BLOCK = 512;
@@ -21,30 +22,25 @@ export interface TarMember {
 export const endOfTar: Uint8Array = Buffer.alloc(2 * BLOCK);
 
 /** 1980-01-01: GNU tar calls 1970 implausible, and the time of a backup would only make equal archives differ. */
-const MTIME = 315_532_800;
+const MTIME = new Date('1980-01-01T00:00:00Z');
 const LARGEST_SIZE = 0o77777777777;
 
 /** Errors: RangeError when the name does not fit (`fitsUstar`). */
 export function tarHeader(name: string, sizeBytes: number, mode = 0o600): Uint8Array {
-  const place = splitName(name);
-  if (place === undefined) throw new RangeError(`name does not fit into a ustar header: ${name}`);
+  if (!fitsUstar(name)) throw new RangeError(`name does not fit into a ustar header: ${name}`);
   if (sizeBytes > LARGEST_SIZE) throw new RangeError(`a ustar member has at most 8 GiB: ${name}`);
-  const header = Buffer.alloc(BLOCK);
-  place.name.copy(header, 0);
-  header.write(octal(mode, 7), 100, 'latin1');
-  header.write(octal(0, 7), 108, 'latin1');
-  header.write(octal(0, 7), 116, 'latin1');
-  header.write(octal(sizeBytes, 11), 124, 'latin1');
-  header.write(octal(MTIME, 11), 136, 'latin1');
-  header.write('0', 156, 'latin1');
-  header.write('ustar\u000000', 257, 'latin1');
-  place.prefix.copy(header, 345);
-  header.write(`${octal(checksum(header), 6)}\u0000 `, 148, 'latin1');
-  return header;
+  const header = new Header({ path: name, mode, uid: 0, gid: 0, size: sizeBytes, mtime: MTIME, type: 'File', uname: '', gname: '' });
+  header.encode();
+  return header.block!;
 }
 
+/** Names of more than 100 bytes are split at a slash into prefix (at most 155 bytes) and name. */
 export function fitsUstar(name: string): boolean {
-  return splitName(name) !== undefined;
+  const bytes = Buffer.from(name, 'utf8');
+  if (bytes.length === 0 || bytes.includes(0)) return false;
+  if (bytes.length <= 100) return true;
+  const slash = bytes.indexOf('/', bytes.length - 101);
+  return slash >= 1 && slash <= 155 && slash < bytes.length - 1;
 }
 
 /** Zeros that fill the last block of a body. */
@@ -97,25 +93,11 @@ function isEmptyBlock(bytes: Buffer, at: number): boolean {
   return bytes.compare(endOfTar, 0, BLOCK, at, at + BLOCK) === 0;
 }
 
-/** Names of more than 100 bytes are split at a slash into prefix (at most 155 bytes) and name. */
-function splitName(text: string): { name: Buffer; prefix: Buffer } | undefined {
-  const bytes = Buffer.from(text, 'utf8');
-  if (bytes.length === 0 || bytes.includes(0)) return undefined;
-  if (bytes.length <= 100) return { name: bytes, prefix: Buffer.alloc(0) };
-  const slash = bytes.indexOf('/', bytes.length - 101);
-  if (slash < 1 || slash > 155 || slash === bytes.length - 1) return undefined;
-  return { name: bytes.subarray(slash + 1), prefix: bytes.subarray(0, slash) };
-}
-
 /** The sum of all bytes of the header with its own field taken as eight spaces. */
 function checksum(header: Buffer): number {
   let sum = 8 * 0x20;
   for (let i = 0; i < BLOCK; i += 1) if (i < 148 || i >= 156) sum += header[i] as number;
   return sum;
-}
-
-function octal(value: number, digits: number): string {
-  return value.toString(8).padStart(digits, '0');
 }
 
 function parseOctal(header: Buffer, start: number, length: number): number {
