@@ -23,6 +23,7 @@ const ORDER = [
 const OWNERS: Readonly<Record<string, string>> = {
   '@peculiar/x509': 'environment',
   'age-encryption': 'repository',
+  tar: 'repository',
   archiver: 'verify',
   commander: 'cli',
   execa: 'exec',
