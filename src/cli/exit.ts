@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { ERROR_TABLE, EXIT, LifeboatError, messageOf } from '../core/errors.ts';
+import { ERROR_TABLE, LifeboatError, messageOf } from '../core/errors.ts';
 import type { ExitName } from './definition.ts';
 
 /** What each status means wherever it appears; commands add when it is theirs. docs/reference/exit-codes.md repeats this. */
@@ -40,9 +40,6 @@ export function toLifeboatError(thrown: unknown): LifeboatError {
 export function exitStatusOf(error: LifeboatError): number {
   return ERROR_TABLE[error.code].exit;
 }
-
-/** A run whose only fault is that somebody stopped it. */
-export const INTERRUPTED = EXIT.interrupted;
 
 /** Commander's `error: unknown option '--jsn'\n(Did you mean --json?)` in our grammar. */
 function usageError({ message }: CommanderError): LifeboatError {

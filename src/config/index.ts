@@ -4,6 +4,5 @@
  */
 export type { Config } from './config.ts';
 export { findConfig, loadConfig } from './load.ts';
-export { nearest } from './nearest.ts';
 export { renderConfig, type NewConfig } from './render.ts';
-export { configJsonSchema, configSchema } from './schema.ts';
+export { configJsonSchema } from './schema.ts';

@@ -8,7 +8,7 @@ export { dumpDatabase, type DatabaseDump, type DumpOptions } from './postgres/du
 export { databaseInfo, type DatabaseInfo } from './postgres/info.ts';
 export { compareInvariants, measureInvariants, type Difference } from './postgres/invariants.ts';
 export { tableDigest } from './postgres/digest.ts';
-export { assertEmpty, createDatabase, userTables } from './postgres/empty.ts';
+export { assertEmpty, createDatabase } from './postgres/empty.ts';
 export { detectDumpFormat, type DumpFormat } from './postgres/dump-format.ts';
 export { pgListArgv, pgRestoreArgv, psqlFileArgv, requireHarmlessContents } from './postgres/restore.ts';
 export { clientEnvironment, newestClient, withPasswordFile } from './postgres/client.ts';

@@ -4,6 +4,4 @@
  * made for the drill and dies with it.
  */
 export { createProcessEnvironment, type ProcessEnvironmentOptions } from './process/environment.ts';
-export { sweepAbandoned } from './process/abandoned.ts';
-export { SUPERUSER } from './process/postgres.ts';
 export { createDrillCa, type DrillCa, type IssuedCertificate } from './ca.ts';

@@ -30,7 +30,7 @@ const PASSED_ON = [
   'NODE_EXTRA_CA_CERTS',
 ];
 
-export function childEnvironment(given: Readonly<Record<string, string>> = {}): Record<string, string> {
+function childEnvironment(given: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = PASSED_ON.flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
@@ -87,7 +87,7 @@ export function childError(argv: readonly string[], result: Ended, stderr: strin
 }
 
 /** The end of what a child said, on one line and without secrets. */
-export function lastLines(text: string, count = 5): string {
+function lastLines(text: string, count = 5): string {
   const lines = text.split('\n').map((line) => line.trim());
   return maskSecrets(
     lines

@@ -14,7 +14,6 @@ export {
   fingerprint,
   formatSigningKey,
   oldSigningKeysBlock,
-  parseSigningKeys,
   readSigningKeys,
 } from './synapse/signing-key.ts';
 export { checkIntegrity, type IntegrityFinding } from './synapse/integrity.ts';

@@ -34,7 +34,7 @@ export async function openAt(place: RepositoryPlace, clock: Clock): Promise<Repo
 }
 
 /** A file as `age-keygen` writes it: identities, one a line, and comments. Errors: `identity-missing`. */
-export async function readIdentities(file: string): Promise<Secret[]> {
+async function readIdentities(file: string): Promise<Secret[]> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new LifeboatError('identity-missing', `cannot read the identity ${file}: ${messageOf(error)}`, {
       hint: 'Bring the file with the recovery identity that `lifeboat init` showed, and name it with --identity.',

@@ -6,7 +6,7 @@ import { LifeboatError } from '../core/errors.ts';
 const readAsync = promisify(read);
 
 /** Up to this size a file is read in one call: most media are smaller, and a stream costs more than the reading. */
-export const WHOLE_FILE_BYTES = 1024 * 1024;
+const WHOLE_FILE_BYTES = 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 
 export interface MediaStat {

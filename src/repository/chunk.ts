@@ -12,7 +12,7 @@ export interface ChunkSizes {
   readonly max: number;
 }
 
-export const DEFAULT_CHUNK_SIZES: ChunkSizes = { min: 16 * 1024, average: 64 * 1024, max: 256 * 1024 };
+const DEFAULT_CHUNK_SIZES: ChunkSizes = { min: 16 * 1024, average: 64 * 1024, max: 256 * 1024 };
 
 export interface Chunker {
   /** Takes the next bytes of the stream, cut anywhere, and gives the chunks that are complete now. They own their memory. */

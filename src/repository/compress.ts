@@ -2,7 +2,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { LifeboatError } from '../core/errors.ts';
 
 /** No blob is larger: bounds what a hostile pack can make a reader allocate (2 GiB of zeros fit into 67 KB of zstd). */
-export const MAX_BLOB_BYTES = 32 * 1024 * 1024;
+const MAX_BLOB_BYTES = 32 * 1024 * 1024;
 
 const LEVEL = 3;
 /** zstd's `--fast=1`: for content that does not get smaller anyway, at twice the speed. */

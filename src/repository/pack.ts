@@ -85,7 +85,7 @@ export function createPackBuilder(targetBytes: number = randomPackTarget()): Pac
   };
 }
 
-export function packKey(name: string): string {
+function packKey(name: string): string {
   return `packs/${name.slice(0, 2)}/${name}.age`;
 }
 

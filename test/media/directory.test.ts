@@ -135,7 +135,7 @@ describe('a media directory', () => {
     const asAnybody = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search', '--'] : [];
     const script = `const { openMediaDirectory } = await import(${JSON.stringify(module)}); ${code}`;
     const [program, ...args] = [...asAnybody, process.execPath, '--input-type=module', '-e', script];
-    const output = execFileSync(program!, args, { cwd: '/', encoding: 'utf8' });
+    const output = execFileSync(program, args, { cwd: '/', encoding: 'utf8' });
     expect(output.trim()).toBe(`media-unreadable cannot read ${join(root, 'closed')}: EACCES 1`);
   });
 });

@@ -4,7 +4,7 @@ import { connect } from './connect.ts';
 import { identifier } from './invariants.ts';
 
 /** Every table, view and sequence outside the system's schemas. */
-export async function userTables(session: PostgresSession): Promise<string[]> {
+async function userTables(session: PostgresSession): Promise<string[]> {
   const rows = await session.query<{ name: string }>(
     `SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')

@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { connect, newestClient } from '../../database/index.ts';
 import type { PostgresTarget } from '../../database/port.ts';
@@ -22,26 +23,56 @@ const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 100;
 const INITDB_TIMEOUT_MS = 120_000;
 const PORT = 5432;
-export const SUPERUSER = 'lifeboat_drill';
+const SUPERUSER = 'lifeboat_drill';
 
 /** A new cluster inside, with locale C and UTF8 as Synapse demands, reachable by its socket only. */
-export async function startPostgres(environment: Environment, postgresDirectory: string | undefined): Promise<PostgresTarget> {
-  const [initdb, server] = await Promise.all(['initdb', 'postgres'].map((name) => serverProgram(name, postgresDirectory)));
+export async function startPostgres(
+  environment: Environment,
+  postgresDirectory: string | undefined,
+): Promise<PostgresTarget> {
+  const [initdb, server] = await Promise.all(
+    ['initdb', 'postgres'].map((name) => serverProgram(name, postgresDirectory)),
+  );
   const [data, sockets] = ['data', 'run'].map((name) => join(environment.directory, 'postgres', name));
   const made = await environment.exec({ argv: ['mkdir', '-p', '-m', '0700', data!, sockets!] });
-  if (made.exitCode !== 0) throw new LifeboatError('drill-impossible', `cannot make ${data}: ${made.stderr.trim()}`);
+  if (made.exitCode !== 0)
+    throw new LifeboatError('drill-impossible', `cannot make ${data}: ${made.stderr.trim()}`);
   const init = await environment.exec({
-    argv: [initdb!, '--pgdata', data!, '--username', SUPERUSER, '--encoding=UTF8', '--locale=C', '--auth=trust', '--no-sync'],
+    argv: [
+      initdb!,
+      '--pgdata',
+      data!,
+      '--username',
+      SUPERUSER,
+      '--encoding=UTF8',
+      '--locale=C',
+      '--auth=trust',
+      '--no-sync',
+    ],
     timeoutMs: INITDB_TIMEOUT_MS,
   });
-  if (init.exitCode !== 0) throw new LifeboatError('drill-impossible', `initdb failed: ${init.stderr.trim()}`);
+  if (init.exitCode !== 0)
+    throw new LifeboatError('drill-impossible', `initdb failed: ${init.stderr.trim()}`);
   const settings = THROW_AWAY.flatMap((setting) => ['-c', setting]);
-  const service = await environment.run('postgres', { argv: [server!, '-D', data!, '-k', sockets!, '-p', String(PORT), ...settings] });
+  const service = await environment.run('postgres', {
+    argv: [server!, '-D', data!, '-k', sockets!, '-p', String(PORT), ...settings],
+  });
   const target = { host: sockets!, port: PORT, user: SUPERUSER, database: 'postgres' };
   let ended = false;
   void service.ended.then(() => (ended = true));
   await waitUntilReady(target, () => ended, service.logFile);
   return target;
+}
+
+/**
+ * What a PostgreSQL outside of /usr consists of: its programs, and beside them its libraries and templates. Not the
+ * directory above, which may be somebody's home.
+ */
+export function installationParts(programs: string | undefined): string[] {
+  if (programs === undefined || programs.startsWith('/usr/')) return [];
+  return ['bin', 'lib', 'share']
+    .map((name) => (name === 'bin' ? programs : join(dirname(programs), name)))
+    .filter((path) => existsSync(path));
 }
 
 async function serverProgram(name: string, directory: string | undefined): Promise<string> {
@@ -55,7 +86,11 @@ async function serverProgram(name: string, directory: string | undefined): Promi
   }
 }
 
-async function waitUntilReady(target: PostgresTarget, hasEnded: () => boolean, logFile: string): Promise<void> {
+async function waitUntilReady(
+  target: PostgresTarget,
+  hasEnded: () => boolean,
+  logFile: string,
+): Promise<void> {
   const deadline = Date.now() + READY_TIMEOUT_MS;
   for (;;) {
     try {
@@ -65,7 +100,10 @@ async function waitUntilReady(target: PostgresTarget, hasEnded: () => boolean, l
     } catch (error) {
       if (hasEnded() || Date.now() > deadline) {
         const log = await readFile(logFile, 'utf8').catch(() => '');
-        throw new LifeboatError('drill-impossible', `PostgreSQL did not start: ${log.trim().split('\n').slice(-5).join(' / ') || messageOf(error)}`);
+        throw new LifeboatError(
+          'drill-impossible',
+          `PostgreSQL did not start: ${log.trim().split('\n').slice(-5).join(' / ') || messageOf(error)}`,
+        );
       }
     }
     await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));

@@ -11,7 +11,7 @@ const thumbnailName = `thumbnail_width || '-' || thumbnail_height || '-' || repl
 type MediaClass = CatalogueRow['mediaClass'];
 
 /** What cannot be fetched again from anywhere, and what is costly to make again. */
-export const DEFAULT_CLASSES: readonly MediaClass[] = ['local_content', 'local_thumbnails'];
+const DEFAULT_CLASSES: readonly MediaClass[] = ['local_content', 'local_thumbnails'];
 
 interface ClassQuery {
   readonly table: string;

@@ -16,8 +16,6 @@ import { startProbe, type FederationProbeOptions } from './probe.ts';
 import { queryChecks, refusalChecks } from './query-checks.ts';
 import { roomChecks } from './room-checks.ts';
 
-export { discoverServer, type Resolvers, type ServerAddress, type SrvRecord } from './discovery.ts';
-export { liveResolvers, pinAddress, type LiveOptions } from './live-resolvers.ts';
 export type { FederationProbeOptions, MediaSample, ProbeSamples } from './probe.ts';
 
 /** Yields each check as it is done. Throws only when the probe itself cannot start (`listen` failed, unreadable certificate). */

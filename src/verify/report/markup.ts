@@ -11,7 +11,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /** Safe as text and inside double or single quotes. XML 1.0 has no U+FFFE and U+FFFF. */
-export function escape(text: string): string {
+function escape(text: string): string {
   return printable(text)
     .replace(/[\ufffe\uffff]/g, '\ufffd')
     .replace(/[&<>"']/g, (character) => ENTITIES[character]!);
