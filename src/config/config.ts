@@ -3,7 +3,11 @@ import type { Secret } from '../core/secret.ts';
 /** lifeboat.yaml as the program uses it: absolute paths, milliseconds, secrets read. */
 export interface Config {
   readonly file: string;
-  readonly homeserver: { readonly kind: 'synapse'; readonly config: readonly string[]; readonly program: string | undefined };
+  readonly homeserver: {
+    readonly kind: 'synapse';
+    readonly config: readonly string[];
+    readonly program: string | undefined;
+  };
   readonly database: DatabaseOverrides;
   readonly media: { readonly path: string | undefined; readonly classes: readonly string[] };
   readonly repository: {

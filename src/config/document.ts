@@ -27,7 +27,10 @@ export function parseConfigDocument(text: string, file: string, env: NodeJS.Proc
   } catch (error) {
     if (error instanceof LifeboatError) throw error;
     // Neither the parser's stack nor the alias limit come as document errors.
-    throw new LifeboatError('config-invalid', `${file}:1:1: ${unparsable(error)}`, { hint: CORRECT, context: { file, line: 1, column: 1 } });
+    throw new LifeboatError('config-invalid', `${file}:1:1: ${unparsable(error)}`, {
+      hint: CORRECT,
+      context: { file, line: 1, column: 1 },
+    });
   }
 }
 
@@ -35,7 +38,12 @@ const CORRECT = 'Correct the line and run `lifeboat config validate`.';
 
 function readDocument(text: string, file: string, env: NodeJS.ProcessEnv): YamlDocument {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent', uniqueKeys: true });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    logLevel: 'silent',
+    uniqueKeys: true,
+  });
   const position = (offset: number) => {
     const { line, column } = place(lines, offset);
     return `${file}:${line}:${column}`;
@@ -45,9 +53,15 @@ function readDocument(text: string, file: string, env: NodeJS.ProcessEnv): YamlD
   if (syntax !== undefined) {
     // After a syntax error the parser stumbles over the rest: the first one is the true one.
     const { line, column, message } = syntax;
-    throw new LifeboatError('config-invalid', `${file}:${line}:${column}: ${message}`, { hint: CORRECT, context: { file, line, column } });
+    throw new LifeboatError('config-invalid', `${file}:${line}:${column}: ${message}`, {
+      hint: CORRECT,
+      context: { file, line, column },
+    });
   }
-  const duplicates = yamlProblems.map(({ line, column, message }) => ({ code: 'config-invalid' as const, text: `${file}:${line}:${column}: ${message}` }));
+  const duplicates = yamlProblems.map(({ line, column, message }) => ({
+    code: 'config-invalid' as const,
+    text: `${file}:${line}:${column}: ${message}`,
+  }));
   const unset = interpolate(document, env, position);
   return {
     file,
@@ -59,21 +73,29 @@ function readDocument(text: string, file: string, env: NodeJS.ProcessEnv): YamlD
 }
 
 /** Replaces `${NAME}` in every string value, and says which are not set; `$${` stays a plain `${`. */
-function interpolate(document: Document, env: NodeJS.ProcessEnv, position: (offset: number) => string): DocumentProblem[] {
+function interpolate(
+  document: Document,
+  env: NodeJS.ProcessEnv,
+  position: (offset: number) => string,
+): DocumentProblem[] {
   const unset: DocumentProblem[] = [];
   visit(document, {
     Scalar(key, node) {
       if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return;
-      const replaced = node.value.replace(/(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, escaped: string, name: string) => {
-        if (escaped !== '') return whole.slice(1);
-        const value = env[name];
-        if (value !== undefined) return value;
-        const text = `${position(node.range?.[0] ?? 0)}: the environment variable ${name} is not set`;
-        unset.push({ code: 'config-env-unset', text });
-        return whole;
-      });
+      const replaced = node.value.replace(
+        /(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g,
+        (whole, escaped: string, name: string) => {
+          if (escaped !== '') return whole.slice(1);
+          const value = env[name];
+          if (value !== undefined) return value;
+          const text = `${position(node.range?.[0] ?? 0)}: the environment variable ${name} is not set`;
+          unset.push({ code: 'config-env-unset', text });
+          return whole;
+        },
+      );
       // `port: ${PGPORT}` is a number, as if it were written there; quoted it stays a text.
-      node.value = node.type === 'PLAIN' && /^(0|[1-9]\d{0,14})$/.test(replaced) ? Number(replaced) : replaced;
+      node.value =
+        node.type === 'PLAIN' && /^(0|[1-9]\d{0,14})$/.test(replaced) ? Number(replaced) : replaced;
     },
   });
   return unset;
@@ -89,6 +111,8 @@ function offsetOf(document: Document, path: readonly PropertyKey[]): number {
 
 function keyOffset(document: Document, path: readonly PropertyKey[], key: string): number {
   const map: unknown = path.length === 0 ? document.contents : document.getIn(path, true);
-  const pair = isMap(map) ? map.items.find((item) => isScalar(item.key) && item.key.value === key) : undefined;
+  const pair = isMap(map)
+    ? map.items.find((item) => isScalar(item.key) && item.key.value === key)
+    : undefined;
   return (pair?.key as Node | undefined)?.range?.[0] ?? offsetOf(document, path);
 }

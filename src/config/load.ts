@@ -17,9 +17,16 @@ export function findConfig(flag: string | undefined, env: NodeJS.ProcessEnv): st
   if (given !== undefined) return given;
   const found = LOOKED_FOR.map((path) => resolve(path)).find((path) => existsSync(path));
   if (found !== undefined) return found;
-  throw new LifeboatError('config-missing', `there is no configuration: looked for ${LOOKED_FOR.join(' and ')}`, {
-    hint: ['Make one: lifeboat init --homeserver-config /etc/matrix-synapse/homeserver.yaml --repository DIRECTORY', 'Or name yours with --config FILE.'],
-  });
+  throw new LifeboatError(
+    'config-missing',
+    `there is no configuration: looked for ${LOOKED_FOR.join(' and ')}`,
+    {
+      hint: [
+        'Make one: lifeboat init --homeserver-config /etc/matrix-synapse/homeserver.yaml --repository DIRECTORY',
+        'Or name yours with --config FILE.',
+      ],
+    },
+  );
 }
 
 /**
@@ -38,12 +45,16 @@ function validate(document: YamlDocument): ConfigFile {
   const problems = [...document.problems.map(({ text }) => text), ...issues];
   if (problems.length === 0 && parsed.success) return parsed.data;
   const unsetOnly = issues.length === 0 && document.problems.every(({ code }) => code === 'config-env-unset');
-  throw new LifeboatError(unsetOnly ? 'config-env-unset' : 'config-invalid', problems.toSorted(byPlace).join('\n'), {
-    hint: unsetOnly
-      ? 'Set the variable, or write the value into a file and name it with {file: path}.'
-      : 'See docs/reference/configuration.md, and run `lifeboat config validate` after the correction.',
-    context: { file: document.file, problems: problems.length },
-  });
+  throw new LifeboatError(
+    unsetOnly ? 'config-env-unset' : 'config-invalid',
+    problems.toSorted(byPlace).join('\n'),
+    {
+      hint: unsetOnly
+        ? 'Set the variable, or write the value into a file and name it with {file: path}.'
+        : 'See docs/reference/configuration.md, and run `lifeboat config validate` after the correction.',
+      context: { file: document.file, problems: problems.length },
+    },
+  );
 }
 
 /** `lifeboat.yaml:9:1` before `lifeboat.yaml:10:1`. */
@@ -65,9 +76,14 @@ async function readConfigFile(file: string): Promise<string> {
 function describeIssue(issue: z.core.$ZodIssue, document: YamlDocument): string[] {
   const name = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${document.whereKey(issue.path, key)}: unknown key ${key}${suggestion(issue.path, key)}`);
+    return issue.keys.map(
+      (key) => `${document.whereKey(issue.path, key)}: unknown key ${key}${suggestion(issue.path, key)}`,
+    );
   }
-  const text = issue.input === undefined ? 'is missing' : issue.message.replace(/^[A-Z]/, (letter) => letter.toLowerCase());
+  const text =
+    issue.input === undefined
+      ? 'is missing'
+      : issue.message.replace(/^[A-Z]/, (letter) => letter.toLowerCase());
   return [`${document.where(issue.path)}: ${name === '' ? 'the file' : name}: ${text}`];
 }
 
@@ -90,13 +106,22 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
   return innerType === undefined ? schema : unwrap(innerType);
 }
 
-async function toConfig(file: ConfigFile, base: string, document: YamlDocument, env: NodeJS.ProcessEnv): Promise<Config> {
+async function toConfig(
+  file: ConfigFile,
+  base: string,
+  document: YamlDocument,
+  env: NodeJS.ProcessEnv,
+): Promise<Config> {
   const at = (path: string) => resolve(base, path);
   const maybe = (path: string | undefined) => (path === undefined ? undefined : at(path));
   const { homeserver, database, media, repository, retention, drill } = file;
   return {
     file: document.file,
-    homeserver: { kind: homeserver.kind, config: homeserver.config.map(at), program: maybe(homeserver.program) },
+    homeserver: {
+      kind: homeserver.kind,
+      config: homeserver.config.map(at),
+      program: maybe(homeserver.program),
+    },
     database: {
       host: database.host,
       port: database.port,
@@ -150,14 +175,22 @@ async function readSecret(
   if ('env' in given) {
     const value = env[given.env];
     if (value !== undefined) return new Secret(value);
-    throw new LifeboatError('config-env-unset', `${where}: the environment variable ${given.env} is not set`, { hint: `Set ${given.env}.` });
+    throw new LifeboatError(
+      'config-env-unset',
+      `${where}: the environment variable ${given.env} is not set`,
+      { hint: `Set ${given.env}.` },
+    );
   }
   try {
     return new Secret((await readFile(at(given.file), 'utf8')).replace(/\r?\n$/, ''));
   } catch (error) {
-    throw new LifeboatError('secret-unreadable', `${where}: cannot read ${at(given.file)}: ${messageOf(error)}`, {
-      hint: 'Make the file readable for the user that runs lifeboat, and for nobody else.',
-      cause: error,
-    });
+    throw new LifeboatError(
+      'secret-unreadable',
+      `${where}: cannot read ${at(given.file)}: ${messageOf(error)}`,
+      {
+        hint: 'Make the file readable for the user that runs lifeboat, and for nobody else.',
+        cause: error,
+      },
+    );
   }
 }

@@ -11,9 +11,18 @@ export interface NewConfig {
 
 /** A lifeboat.yaml for a person to read and change. */
 export function renderConfig(values: NewConfig): string {
-  const homeserver = { kind: 'synapse', config: values.homeserverConfig, ...(values.program === undefined ? {} : { program: values.program }) };
+  const homeserver = {
+    kind: 'synapse',
+    config: values.homeserverConfig,
+    ...(values.program === undefined ? {} : { program: values.program }),
+  };
   const admin = values.adminKeyFile === undefined ? {} : { admin_key_file: values.adminKeyFile };
-  const repository = { path: values.repository, host_key_file: values.hostKeyFile, ...admin, state_directory: values.stateDirectory };
+  const repository = {
+    path: values.repository,
+    host_key_file: values.hostKeyFile,
+    ...admin,
+    state_directory: values.stateDirectory,
+  };
   return `# Lifeboat's configuration; every key is explained in docs/reference/configuration.md.
 # Check it with \`lifeboat config validate\`.
 ${stringify({ version: 1, homeserver })}

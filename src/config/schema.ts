@@ -13,7 +13,11 @@ const duration = z
   .transform((text) => parseDuration(text) ?? 0);
 
 /** A secret: in a file, in an environment variable, or (interpolated) in place. */
-const secret = z.union([z.string(), z.strictObject({ file: path }), z.strictObject({ env: z.string().min(1) })]);
+const secret = z.union([
+  z.string(),
+  z.strictObject({ file: path }),
+  z.strictObject({ env: z.string().min(1) }),
+]);
 
 export const configSchema = z.strictObject({
   version: z.literal(1).describe('Version of this file.'),
@@ -21,19 +25,28 @@ export const configSchema = z.strictObject({
     .strictObject({
       kind: z.literal('synapse').describe('Kind of homeserver.'),
       config: z.array(path).min(1).describe('Its configuration files, in the order of its -c flags.'),
-      program: path.optional().describe('Python interpreter of the installation, where it is not found by itself.'),
+      program: path
+        .optional()
+        .describe('Python interpreter of the installation, where it is not found by itself.'),
     })
     .describe('The homeserver to back up.'),
   database: z
     .strictObject({
-      host: z.string().optional().describe('Host name, address, or directory of a Unix socket. Default: as the homeserver has it; so for the next four.'),
+      host: z
+        .string()
+        .optional()
+        .describe(
+          'Host name, address, or directory of a Unix socket. Default: as the homeserver has it; so for the next four.',
+        ),
       port: z.int().min(1).max(65535).optional().describe('TCP port.'),
       user: z.string().optional().describe('A role that can read everything (pg_read_all_data) is enough.'),
       password: secret.optional().describe('Password: text with ${ENV}, {file: path} or {env: NAME}.'),
       database: z.string().optional().describe('Name of the database.'),
       sslmode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).optional().describe('As in libpq.'),
       sslrootcert: path.optional().describe('Certificate authority of the database server.'),
-      client_directory: path.optional().describe('Directory of pg_dump, pg_restore and psql, where the newest found is not wanted.'),
+      client_directory: path
+        .optional()
+        .describe('Directory of pg_dump, pg_restore and psql, where the newest found is not wanted.'),
     })
     .prefault({})
     .describe('How to reach the database, where it differs from the homeserver configuration.'),
@@ -41,7 +54,9 @@ export const configSchema = z.strictObject({
     .strictObject({
       path: path.optional().describe('Media store, where it differs from media_store_path.'),
       classes: z
-        .array(z.enum(['local_content', 'local_thumbnails', 'remote_content', 'remote_thumbnail', 'url_cache']))
+        .array(
+          z.enum(['local_content', 'local_thumbnails', 'remote_content', 'remote_thumbnail', 'url_cache']),
+        )
         .default(['local_content', 'local_thumbnails'])
         .describe('What to back up; remote media and URL previews can be fetched again.'),
     })
@@ -51,9 +66,15 @@ export const configSchema = z.strictObject({
     .strictObject({
       path: path.describe('Directory of the repository.'),
       host_key_file: path.describe('Key of this host: adds snapshots, cannot read or delete them.'),
-      admin_key_file: path.optional().describe('Key that may forget and prune; kept elsewhere in hardened mode.'),
-      identity_file: path.optional().describe('Recovery identity that opens snapshots; only where drills and restores run.'),
-      state_directory: path.describe('Where this host remembers the newest record it saw, to notice a rolled-back repository.'),
+      admin_key_file: path
+        .optional()
+        .describe('Key that may forget and prune; kept elsewhere in hardened mode.'),
+      identity_file: path
+        .optional()
+        .describe('Recovery identity that opens snapshots; only where drills and restores run.'),
+      state_directory: path.describe(
+        'Where this host remembers the newest record it saw, to notice a rolled-back repository.',
+      ),
     })
     .describe('Where snapshots are kept.'),
   retention: z
@@ -69,15 +90,25 @@ export const configSchema = z.strictObject({
     .describe('What `lifeboat prune` keeps. Pins and the newest proven snapshot always stay.'),
   drill: z
     .strictObject({
-      peer: z.boolean().default(false).describe('Start a second real homeserver in the sealed environment and federate with it.'),
+      peer: z
+        .boolean()
+        .default(false)
+        .describe('Start a second real homeserver in the sealed environment and federate with it.'),
       timeout: duration.prefault('30m').describe('Longest time for the whole drill.'),
       work_directory: path.default('/var/tmp').describe('Where the drill makes its throw-away directory.'),
-      postgres_directory: path.optional().describe('Directory of initdb and postgres, where the newest found is not wanted.'),
+      postgres_directory: path
+        .optional()
+        .describe('Directory of initdb and postgres, where the newest found is not wanted.'),
     })
     .prefault({})
     .describe('How drills are run.'),
   log: z
-    .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level that is logged.') })
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error'])
+        .default('info')
+        .describe('Least level that is logged.'),
+    })
     .prefault({})
     .describe('Logging.'),
 });

@@ -1,4 +1,11 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  verify,
+  type KeyObject,
+} from 'node:crypto';
 
 /**
  * Ed25519 keys as 32-byte values (RFC 8032), as Matrix signing keys and our log records use them.
@@ -17,8 +24,15 @@ export interface SigningKey {
 
 export function signingKeyFromSeed(seed: Uint8Array): SigningKey {
   if (seed.length !== KEY_LENGTH) throw new RangeError(`an Ed25519 seed has 32 bytes, not ${seed.length}`);
-  const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
-  return { publicKey: rawPublicKey(createPublicKey(privateKey)), sign: (message) => sign(null, message, privateKey) };
+  const privateKey = createPrivateKey({
+    key: Buffer.concat([PKCS8_PREFIX, seed]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  return {
+    publicKey: rawPublicKey(createPublicKey(privateKey)),
+    sign: (message) => sign(null, message, privateKey),
+  };
 }
 
 /** 32 random bytes, made by the same generator that node:crypto uses for keys. */

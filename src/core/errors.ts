@@ -31,7 +31,7 @@ const transient = (exit: ErrorKind['exit']): ErrorKind => ({ exit, retry: 'trans
 
 export const ERROR_TABLE = {
   // usage and configuration
-  'usage': permanent(EXIT.usage),
+  usage: permanent(EXIT.usage),
   'config-missing': permanent(EXIT.usage),
   'config-invalid': permanent(EXIT.usage),
   'config-env-unset': permanent(EXIT.usage),
@@ -43,7 +43,7 @@ export const ERROR_TABLE = {
   'disk-full': permanent(EXIT.failed),
   'file-unreadable': permanent(EXIT.failed),
   'file-unwritable': permanent(EXIT.failed),
-  'interrupted': transient(EXIT.interrupted),
+  interrupted: transient(EXIT.interrupted),
   // stores and repositories
   'store-unreachable': transient(EXIT.softFail),
   'object-missing': permanent(EXIT.failed),
@@ -58,7 +58,7 @@ export const ERROR_TABLE = {
   'host-key-missing': permanent(EXIT.wrongKey),
   'key-file-mode': permanent(EXIT.wrongKey),
   'snapshot-missing': permanent(EXIT.failed),
-  'locked': transient(EXIT.locked),
+  locked: transient(EXIT.locked),
   'archive-unsafe': permanent(EXIT.failed),
   // sources
   'database-unreachable': transient(EXIT.preflightRefused),
@@ -80,7 +80,7 @@ export const ERROR_TABLE = {
   'drill-impossible': permanent(EXIT.drillImpossible),
   'not-sealed': permanent(EXIT.drillImpossible),
   'start-failed': permanent(EXIT.failed),
-  'internal': permanent(EXIT.failed),
+  internal: permanent(EXIT.failed),
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
@@ -103,7 +103,8 @@ export class LifeboatError extends Error {
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.hints = options.hint === undefined ? [] : typeof options.hint === 'string' ? [options.hint] : options.hint;
+    this.hints =
+      options.hint === undefined ? [] : typeof options.hint === 'string' ? [options.hint] : options.hint;
     this.context = options.context ?? {};
   }
 

@@ -13,8 +13,14 @@ export interface PostgresTarget {
 
 /** One connection; all queries run on it one after the other. Errors: `database-unreachable`, `database-denied`. */
 export interface PostgresSession extends AsyncDisposable {
-  query<Row extends Record<string, unknown> = Record<string, unknown>>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  query<Row extends Record<string, unknown> = Record<string, unknown>>(
+    sql: string,
+    values?: readonly unknown[],
+  ): Promise<Row[]>;
   /** Rows in batches of about 5,000, through a cursor: for tables that do not fit into memory. */
-  stream<Row extends Record<string, unknown> = Record<string, unknown>>(sql: string, values?: readonly unknown[]): AsyncIterable<Row>;
+  stream<Row extends Record<string, unknown> = Record<string, unknown>>(
+    sql: string,
+    values?: readonly unknown[],
+  ): AsyncIterable<Row>;
   close(): Promise<void>;
 }

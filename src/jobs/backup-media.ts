@@ -50,7 +50,12 @@ export async function backUpMedia(options: MediaOptions): Promise<MediaOutcome> 
     }
     if (row.sha256 !== null && row.sha256 !== stored.content.sha256) differing.add(row.path);
     if (stored.changed) changed.add(row.path);
-    await writer.addMedia({ path: row.path, mediaClass: row.mediaClass, mode: stored.mode, ...stored.content });
+    await writer.addMedia({
+      path: row.path,
+      mediaClass: row.mediaClass,
+      mode: stored.mode,
+      ...stored.content,
+    });
     totals.files += 1;
     totals.bytes += stored.content.sizeBytes;
     progress({ phase: 'media', done: totals.files, unit: 'files' });
@@ -74,19 +79,30 @@ export async function backUpMedia(options: MediaOptions): Promise<MediaOutcome> 
   };
 }
 
-async function storeFile(row: CatalogueRow, directory: MediaDirectory, writer: BackupWriter): Promise<StoredFile | undefined> {
+async function storeFile(
+  row: CatalogueRow,
+  directory: MediaDirectory,
+  writer: BackupWriter,
+): Promise<StoredFile | undefined> {
   const found = directory.stat(row.path);
   if (found === undefined) return undefined;
   if (row.sha256 !== null && found.sizeBytes === row.sizeBytes) {
     const content = writer.known(row.sha256, found.sizeBytes);
     if (content !== undefined) return { content, mode: found.mode, changed: false };
   }
-  const stored = await directory.readStable(row.path, (source, { sizeBytes }) => writer.addFile(source, sizeBytes));
-  return stored === undefined ? undefined : { content: stored.value, mode: stored.mode, changed: stored.changed };
+  const stored = await directory.readStable(row.path, (source, { sizeBytes }) =>
+    writer.addFile(source, sizeBytes),
+  );
+  return stored === undefined
+    ? undefined
+    : { content: stored.value, mode: stored.mode, changed: stored.changed };
 }
 
 /** Files of the backed-up classes that no row names: uploads after the snapshot, or leftovers. */
-async function findOrphans({ catalogue, classes }: MediaOptions, directory: MediaDirectory): Promise<BoundedList> {
+async function findOrphans(
+  { catalogue, classes }: MediaOptions,
+  directory: MediaDirectory,
+): Promise<BoundedList> {
   const orphans = boundedList();
   for await (const orphan of directory.orphans(catalogue, classes)) orphans.add(orphan);
   return orphans;

@@ -5,7 +5,14 @@
  */
 import type { Config } from '../config/index.ts';
 import { LifeboatError } from '../core/errors.ts';
-import { connect, databaseInfo, dumpDatabase, measureInvariants, openSnapshot, type DatabaseSnapshot } from '../database/index.ts';
+import {
+  connect,
+  databaseInfo,
+  dumpDatabase,
+  measureInvariants,
+  openSnapshot,
+  type DatabaseSnapshot,
+} from '../database/index.ts';
 import type { PostgresTarget } from '../database/port.ts';
 import { homeserverOf } from '../homeserver/index.ts';
 import type { Homeserver, Inventory } from '../homeserver/port.ts';
@@ -85,7 +92,11 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
     signal?.throwIfAborted();
     const commit = await writer.commit(
       {
-        homeserver: { kind: sources.kind.kind, version: sources.version, serverName: sources.inventory.serverName },
+        homeserver: {
+          kind: sources.kind.kind,
+          version: sources.version,
+          serverName: sources.inventory.serverName,
+        },
         database,
         media: media.component,
         ...archives,
@@ -96,7 +107,8 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
     return { plan, commit, omissions: media.omissions };
   } catch (error) {
     await writer.abort();
-    if (signal?.aborted === true) throw new LifeboatError('interrupted', 'interrupted; nothing was committed', { cause: error });
+    if (signal?.aborted === true)
+      throw new LifeboatError('interrupted', 'interrupted; nothing was committed', { cause: error });
     throw error;
   }
 }
@@ -104,11 +116,18 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
 async function findSources(config: Config): Promise<Sources> {
   const kind = homeserverOf(config.homeserver.kind);
   const { program } = config.homeserver;
-  const inventory = await kind.discover({ configFiles: config.homeserver.config, ...(program === undefined ? {} : { program }) });
+  const inventory = await kind.discover({
+    configFiles: config.homeserver.config,
+    ...(program === undefined ? {} : { program }),
+  });
   if (inventory.version === undefined) {
-    throw new LifeboatError('homeserver-config-invalid', `the version of ${kind.kind} could not be found out`, {
-      hint: 'Name the Python interpreter of its installation in lifeboat.yaml as homeserver.program.',
-    });
+    throw new LifeboatError(
+      'homeserver-config-invalid',
+      `the version of ${kind.kind} could not be found out`,
+      {
+        hint: 'Name the Python interpreter of its installation in lifeboat.yaml as homeserver.program.',
+      },
+    );
   }
   const [database, media] = [databaseTarget(config, inventory), mediaDirectory(config, inventory)];
   return { kind, inventory, version: inventory.version, database, media };
@@ -158,14 +177,23 @@ async function requireSameSchema(sources: Sources, database: DatabaseComponent):
   const { facts } = await sources.kind.facts(session, sources.inventory);
   const [before, after] = [database.invariants.facts['schema_version'], facts['schema_version']];
   if (before === after) return;
-  throw new LifeboatError('database-dump-failed', `the schema version changed from ${before} to ${after} during the backup`, {
-    hint: 'Let the upgrade of the homeserver finish, then run the backup again.',
-  });
+  throw new LifeboatError(
+    'database-dump-failed',
+    `the schema version changed from ${before} to ${after} during the backup`,
+    {
+      hint: 'Let the upgrade of the homeserver finish, then run the backup again.',
+    },
+  );
 }
 
-function describe(config: Config, sources: Sources, info: { name: string; sizeBytes: number; serverVersion: string }): BackupPlan {
+function describe(
+  config: Config,
+  sources: Sources,
+  info: { name: string; sizeBytes: number; serverVersion: string },
+): BackupPlan {
   const { inventory } = sources;
-  const filesOf = (component: 'keys' | 'config') => inventory.files.filter((file) => file.component === component).map((file) => file.path);
+  const filesOf = (component: 'keys' | 'config') =>
+    inventory.files.filter((file) => file.component === component).map((file) => file.path);
   return {
     serverName: inventory.serverName,
     homeserver: `${sources.kind.kind} ${sources.version}`,

@@ -29,7 +29,8 @@ const FEDERATION_PORT = 8448;
  */
 export function drillNames(serverName: string): DrillNames {
   const parsed = parseServerName(serverName);
-  if (parsed === undefined) throw new LifeboatError('drill-impossible', `${serverName} is not the name of a Matrix server`);
+  if (parsed === undefined)
+    throw new LifeboatError('drill-impossible', `${serverName} is not the name of a Matrix server`);
   const { host, port } = parsed;
   const federationPort = port ?? FEDERATION_PORT;
   const [clientPort, probePort, peerPort, peerClientPort] = freePorts(federationPort, 4);

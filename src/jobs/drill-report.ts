@@ -31,7 +31,8 @@ export function drillReport(findings: DrillFindings): DrillReport {
   const { source, environment, steps, found, startedAt, finishedAt } = findings;
   const facts = found.measured?.facts ?? {};
   const count = (name: string) => Number(facts[name] ?? 0);
-  const passed = steps.every(({ result }) => result === 'pass' || result === 'warn') && findings.outsidePackets === 0;
+  const passed =
+    steps.every(({ result }) => result === 'pass' || result === 'warn') && findings.outsidePackets === 0;
   const newest = found.measured?.newestEventTs ?? null;
   return {
     version: 1,
@@ -61,7 +62,10 @@ export function drillReport(findings: DrillFindings): DrillReport {
     rtoMs: steps.reduce((sum, { applyMs }) => sum + applyMs, 0),
     rpo: {
       newestEventAt: newest === null ? null : new Date(newest).toISOString(),
-      atSnapshotMs: newest === null || source.takenAt === undefined ? null : Math.max(0, source.takenAt.getTime() - newest),
+      atSnapshotMs:
+        newest === null || source.takenAt === undefined
+          ? null
+          : Math.max(0, source.takenAt.getTime() - newest),
     },
     sizes: {
       databaseBytes: found.databaseBytes ?? 0,

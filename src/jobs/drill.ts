@@ -43,7 +43,8 @@ export interface DrillOptions {
   readonly onCheck?: ((step: StepId, check: Check) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** For tests of the drill itself: steps that damage what they restored. */
-  readonly alterSteps?: ((steps: readonly Step<RestoreContext>[]) => readonly Step<RestoreContext>[]) | undefined;
+  readonly alterSteps?:
+    ((steps: readonly Step<RestoreContext>[]) => readonly Step<RestoreContext>[]) | undefined;
   /** For tests: a look into the environment before it is destroyed. */
   readonly onRunning?: ((environment: Environment) => Promise<void>) | undefined;
 }
@@ -54,7 +55,10 @@ const DATABASE_OWNER = 'restored';
 /** Errors: `drill-impossible`, `not-sealed`, `interrupted`; a drill that ran always ends in a report, PASS or FAIL. */
 export async function drill(options: DrillOptions): Promise<DrillReport> {
   const { source, settings, clock, progress } = options;
-  const signal = AbortSignal.any([AbortSignal.timeout(settings.timeoutMs), ...(options.signal === undefined ? [] : [options.signal])]);
+  const signal = AbortSignal.any([
+    AbortSignal.timeout(settings.timeoutMs),
+    ...(options.signal === undefined ? [] : [options.signal]),
+  ]);
   const startedAt = clock.now();
   const names = drillNames(source.serverName);
   progress({ phase: 'environment', message: 'making a sealed environment' });
@@ -70,7 +74,10 @@ export async function drill(options: DrillOptions): Promise<DrillReport> {
   try {
     await environment.prepare();
     const escapes = await requireSealed(environment);
-    const secrets = { ca: await createDrillCa(), registrationSecret: new Secret(randomBytes(24).toString('hex')) };
+    const secrets = {
+      ca: await createDrillCa(),
+      registrationSecret: new Secret(randomBytes(24).toString('hex')),
+    };
     const context = await prepareContext(environment, names, secrets, options, signal);
     const steps = stepsOf(environment, names, secrets, options);
     const results = await runChecklist(options.alterSteps?.(steps) ?? steps, context, {
@@ -83,10 +90,22 @@ export async function drill(options: DrillOptions): Promise<DrillReport> {
     });
     await options.onRunning?.(environment);
     const outsidePackets = await environment.outsidePackets();
-    return drillReport({ source, environment, escapes, outsidePackets, steps: results, found: context.found, startedAt, finishedAt: clock.now() });
+    return drillReport({
+      source,
+      environment,
+      escapes,
+      outsidePackets,
+      steps: results,
+      found: context.found,
+      startedAt,
+      finishedAt: clock.now(),
+    });
   } catch (error) {
     if (!signal.aborted) throw error;
-    if (options.signal?.aborted === true) throw new LifeboatError('interrupted', 'the drill was interrupted; its environment is removed', { cause: error });
+    if (options.signal?.aborted === true)
+      throw new LifeboatError('interrupted', 'the drill was interrupted; its environment is removed', {
+        cause: error,
+      });
     throw new LifeboatError('drill-impossible', `the drill took longer than ${settings.timeoutMs} ms`, {
       hint: 'Raise drill.timeout in lifeboat.yaml.',
       cause: error,
@@ -107,8 +126,15 @@ function onAbort(signal: AbortSignal, act: () => Promise<void>): { cancel: () =>
 
 /** The virtual environment of an interpreter, and what it is based on: both must be visible inside. */
 async function installationOf(program: string): Promise<string[]> {
-  const { stdout } = await runCommand([program, '-c', 'import sys; print(sys.prefix); print(sys.base_prefix)'], { check: true });
-  const paths = [...stdout.trim().split('\n'), dirname(dirname(program)), dirname(dirname(await realpath(program)))];
+  const { stdout } = await runCommand(
+    [program, '-c', 'import sys; print(sys.prefix); print(sys.base_prefix)'],
+    { check: true },
+  );
+  const paths = [
+    ...stdout.trim().split('\n'),
+    dirname(dirname(program)),
+    dirname(dirname(await realpath(program))),
+  ];
   return [...new Set(paths)].filter((path) => path !== '/' && path !== '/usr');
 }
 
@@ -116,9 +142,13 @@ async function requireSealed(environment: Environment): Promise<readonly EscapeA
   const escapes = await environment.attemptEscape();
   const escaped = escapes.filter((attempt) => attempt.escaped).map(({ target }) => target);
   if (escaped.length === 0) return escapes;
-  throw new LifeboatError('not-sealed', `the environment is not sealed: ${escaped.join(', ')} could be reached from inside`, {
-    hint: 'A restored server would talk to the real federation. Report this with the output of `lifeboat doctor`.',
-  });
+  throw new LifeboatError(
+    'not-sealed',
+    `the environment is not sealed: ${escaped.join(', ')} could be reached from inside`,
+    {
+      hint: 'A restored server would talk to the real federation. Report this with the output of `lifeboat doctor`.',
+    },
+  );
 }
 
 /** Made for this drill, and gone with it. */
@@ -183,7 +213,11 @@ async function prepareContext(
   };
 }
 
-async function writeCertificate(environment: Environment, ca: DrillCa, names: DrillNames): Promise<{ tlsCert: string; tlsKey: string; caFile: string }> {
+async function writeCertificate(
+  environment: Environment,
+  ca: DrillCa,
+  names: DrillNames,
+): Promise<{ tlsCert: string; tlsKey: string; caFile: string }> {
   const { certificatePem, keyPem } = await ca.issue([names.host]);
   const files = { tlsCert: certificatePem, tlsKey: keyPem, caFile: ca.certificatePem };
   const paths = { tlsCert: 'tls.crt', tlsKey: 'tls.key', caFile: 'ca.crt' };
@@ -196,21 +230,40 @@ async function writeCertificate(environment: Environment, ca: DrillCa, names: Dr
   return { tlsCert: at(paths.tlsCert), tlsKey: at(paths.tlsKey), caFile: at(paths.caFile) };
 }
 
-function stepsOf(environment: Environment, names: DrillNames, secrets: DrillSecrets, options: DrillOptions): Step<RestoreContext>[] {
+function stepsOf(
+  environment: Environment,
+  names: DrillNames,
+  secrets: DrillSecrets,
+  options: DrillOptions,
+): Step<RestoreContext>[] {
   const connectClient = () => environment.connect(names.clientPort);
   return [
     restoreDatabaseStep,
     restoreMediaStep,
     restoreSigningKeysStep,
     verifyConfigurationStep,
-    startServicesStep({ run: (name, argv) => environment.run(name, { argv }), connectClient, readyTimeoutMs: READY_TIMEOUT_MS }),
+    startServicesStep({
+      run: (name, argv) => environment.run(name, { argv }),
+      connectClient,
+      readyTimeoutMs: READY_TIMEOUT_MS,
+    }),
     federationStep({
       connectClient,
       connectFederation: () => environment.connect(names.federationPort),
       listen: (port, onConnection) => environment.listen(port, onConnection),
       probe: { name: names.probe, port: names.probePort },
       ...secrets,
-      peer: options.settings.peer ? { environment, program: options.program, name: names.peer, port: names.peerPort, clientPort: names.peerClientPort, ...secrets, connectClient } : undefined,
+      peer: options.settings.peer
+        ? {
+            environment,
+            program: options.program,
+            name: names.peer,
+            port: names.peerPort,
+            clientPort: names.peerClientPort,
+            ...secrets,
+            connectClient,
+          }
+        : undefined,
       delegation: names.delegated ? names : undefined,
       strayLookups: () => environment.strayLookups(),
       outsidePackets: () => environment.outsidePackets(),

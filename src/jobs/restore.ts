@@ -48,14 +48,24 @@ export interface RestoreOutcome {
   readonly mediaDirectory: string;
 }
 
-const CHECKLIST = [restoreDatabaseStep, restoreMediaStep, restoreSigningKeysStep, verifyConfigurationStep, readyToStartStep];
+const CHECKLIST = [
+  restoreDatabaseStep,
+  restoreMediaStep,
+  restoreSigningKeysStep,
+  verifyConfigurationStep,
+  readyToStartStep,
+];
 
 /** Errors: `target-not-empty`, `target-alive`, `interrupted`; what a step found stands in the outcome. */
 export async function restore(options: RestoreOptions): Promise<RestoreOutcome> {
   const { source, database, clock, progress, signal } = options;
   const directory = resolve(options.directory);
   await claimDirectory(directory);
-  const subject = { snapshot: source.id, serverName: source.serverName, database: `${database.host}:${database.port}/${database.database}` };
+  const subject = {
+    snapshot: source.id,
+    serverName: source.serverName,
+    database: `${database.host}:${database.port}/${database.database}`,
+  };
   const journal = await openJournal(directory, subject, () => randomBytes(8).toString('hex'));
   const context: RestoreContext = {
     source,
@@ -74,7 +84,8 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
     signal,
     journal,
     program: options.program,
-    exec: ({ argv, env, cwd, timeoutMs }) => runCommand(argv, { env, cwd: cwd ?? directory, timeoutMs, signal }),
+    exec: ({ argv, env, cwd, timeoutMs }) =>
+      runCommand(argv, { env, cwd: cwd ?? directory, timeoutMs, signal }),
     // The files belong to who runs the restore; `chown` to the homeserver's user is said in the end.
     handOver: () => Promise.resolve(),
     arrange: ({ merged, signingKeyPath, placed }) => {

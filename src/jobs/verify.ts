@@ -13,9 +13,18 @@ import type { Check } from '../restore/step.ts';
  * restore would read it, but nothing is written. (`check` looks at the repository without a key; `drill` brings the
  * snapshot to life.)
  */
-export async function* verifySnapshot(repository: Repository, snapshotId: string, progress: Progress): AsyncGenerator<Check> {
+export async function* verifySnapshot(
+  repository: Repository,
+  snapshotId: string,
+  progress: Progress,
+): AsyncGenerator<Check> {
   const manifest = await repository.manifest(snapshotId);
-  yield { id: 'verify.manifest', title: 'the manifest opens and is complete', result: 'pass', observed: manifest.snapshotId };
+  yield {
+    id: 'verify.manifest',
+    title: 'the manifest opens and is complete',
+    result: 'pass',
+    observed: manifest.snapshotId,
+  };
   yield await verifyDumps(repository, manifest, progress);
   yield await verifyMedia(repository, manifest, progress);
   yield await verifyArchives(repository, manifest);
@@ -32,7 +41,11 @@ export function verifyEvidence(snapshotId: string, checks: readonly Check[]): Ev
   };
 }
 
-async function verifyDumps(repository: Repository, { database }: Manifest, progress: Progress): Promise<Check> {
+async function verifyDumps(
+  repository: Repository,
+  { database }: Manifest,
+  progress: Progress,
+): Promise<Check> {
   const wrong = collectFindings();
   let bytes = 0;
   for (const { name, content } of database.dumps) {
@@ -41,7 +54,11 @@ async function verifyDumps(repository: Repository, { database }: Manifest, progr
     if (problem !== undefined) wrong.add(`${name}: ${problem}`);
     bytes += content.sizeBytes;
   }
-  return noneFound({ id: 'verify.database', title: `${formatBytes(bytes)} of dumps equal their SHA-256` }, wrong, { unit: 'dumps damaged' });
+  return noneFound(
+    { id: 'verify.database', title: `${formatBytes(bytes)} of dumps equal their SHA-256` },
+    wrong,
+    { unit: 'dumps damaged' },
+  );
 }
 
 async function verifyMedia(repository: Repository, manifest: Manifest, progress: Progress): Promise<Check> {
@@ -54,13 +71,21 @@ async function verifyMedia(repository: Repository, manifest: Manifest, progress:
     bytes += file.sizeBytes;
     progress({ phase: 'verify', done: files, total: manifest.media.files, unit: 'files' });
   }
-  if (files !== manifest.media.files) wrong.add(`the manifest counts ${manifest.media.files} files and lists ${files}`);
-  return noneFound({ id: 'verify.media', title: `${files} media files, ${formatBytes(bytes)}, equal their SHA-256` }, wrong, { unit: 'files damaged' });
+  if (files !== manifest.media.files)
+    wrong.add(`the manifest counts ${manifest.media.files} files and lists ${files}`);
+  return noneFound(
+    { id: 'verify.media', title: `${files} media files, ${formatBytes(bytes)}, equal their SHA-256` },
+    wrong,
+    { unit: 'files damaged' },
+  );
 }
 
 async function verifyArchives(repository: Repository, manifest: Manifest): Promise<Check> {
   const wrong = collectFindings();
-  for (const [name, archive] of [['keys', manifest.keys.archive], ['config', manifest.config.archive]] as const) {
+  for (const [name, archive] of [
+    ['keys', manifest.keys.archive],
+    ['config', manifest.config.archive],
+  ] as const) {
     try {
       for await (const _chunk of repository.readArchive(archive)) {
         // Reading to the end is the proof: the object's name is its SHA-256, and age authenticates every byte.
@@ -69,7 +94,9 @@ async function verifyArchives(repository: Repository, manifest: Manifest): Promi
       wrong.add(`${name}: ${messageOf(error)}`);
     }
   }
-  return noneFound({ id: 'verify.archives', title: 'the archives of keys and configuration open' }, wrong, { unit: 'archives damaged' });
+  return noneFound({ id: 'verify.archives', title: 'the archives of keys and configuration open' }, wrong, {
+    unit: 'archives damaged',
+  });
 }
 
 async function compare(expected: Content, open: () => Readable): Promise<string | undefined> {

@@ -9,5 +9,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
  * messages and error texts. No worker transport: it would lose the last lines of a process that ends.
  */
 export function createLogger(level: LogLevel, destination: DestinationStream = process.stderr): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite: maskSecrets } }, destination);
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite: maskSecrets } },
+    destination,
+  );
 }

@@ -29,7 +29,17 @@ const LARGEST_SIZE = 0o77777777777;
 export function tarHeader(name: string, sizeBytes: number, mode = 0o600): Uint8Array {
   if (!fitsUstar(name)) throw new RangeError(`name does not fit into a ustar header: ${name}`);
   if (sizeBytes > LARGEST_SIZE) throw new RangeError(`a ustar member has at most 8 GiB: ${name}`);
-  const header = new Header({ path: name, mode, uid: 0, gid: 0, size: sizeBytes, mtime: MTIME, type: 'File', uname: '', gname: '' });
+  const header = new Header({
+    path: name,
+    mode,
+    uid: 0,
+    gid: 0,
+    size: sizeBytes,
+    mtime: MTIME,
+    type: 'File',
+    uname: '',
+    gname: '',
+  });
   header.encode();
   return header.block!;
 }

@@ -29,7 +29,10 @@ export async function runChecklist<Context>(
   const results: StepResult[] = [];
   for (const step of steps) {
     const blocker = results.find((done) => isBlocking(done, step, options.stopAtFailure));
-    const result = blocker === undefined ? await runStep(step, context, options) : skippedStep(step, blocker, options.clock);
+    const result =
+      blocker === undefined
+        ? await runStep(step, context, options)
+        : skippedStep(step, blocker, options.clock);
     results.push(result);
     options.progress({ phase: step.id, message: `${step.number} ${step.title}: ${result.result}` });
   }
@@ -42,7 +45,11 @@ function isBlocking<Context>(done: StepResult, step: Step<Context>, stopAtFailur
   return step.requires.includes(done.id);
 }
 
-async function runStep<Context>(step: Step<Context>, context: Context, options: ChecklistOptions<Context>): Promise<StepResult> {
+async function runStep<Context>(
+  step: Step<Context>,
+  context: Context,
+  options: ChecklistOptions<Context>,
+): Promise<StepResult> {
   const { clock, progress, journal } = options;
   const startedAt = clock.now().toISOString();
   progress({ phase: step.id, message: `${step.number} ${step.title}` });
@@ -63,7 +70,8 @@ async function runStep<Context>(step: Step<Context>, context: Context, options: 
       options.onCheck?.(step.id, check);
     }
   } catch (thrown) {
-    if (options.signal?.aborted === true) throw new LifeboatError('interrupted', 'interrupted', { cause: thrown });
+    if (options.signal?.aborted === true)
+      throw new LifeboatError('interrupted', 'interrupted', { cause: thrown });
     applyMs ||= clock.monotonicMs() - applyStart;
     error = describeError(thrown);
   }
@@ -80,7 +88,11 @@ async function runStep<Context>(step: Step<Context>, context: Context, options: 
   };
 }
 
-async function* timedChecks<Context>(step: Step<Context>, context: Context, options: ChecklistOptions<Context>): AsyncGenerator<Check> {
+async function* timedChecks<Context>(
+  step: Step<Context>,
+  context: Context,
+  options: ChecklistOptions<Context>,
+): AsyncGenerator<Check> {
   const { clock } = options;
   for (const look of [step.check.bind(step), options.furtherChecks?.[step.id]]) {
     if (look === undefined) continue;
@@ -119,6 +131,7 @@ function worst(checks: readonly Check[]): StepResult['result'] {
 }
 
 function describeError(thrown: unknown): NonNullable<StepResult['error']> {
-  if (thrown instanceof LifeboatError) return { code: thrown.code, message: thrown.message, hints: thrown.hints };
+  if (thrown instanceof LifeboatError)
+    return { code: thrown.code, message: thrown.message, hints: thrown.hints };
   return { code: 'internal', message: messageOf(thrown), hints: [] };
 }

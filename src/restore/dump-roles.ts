@@ -6,7 +6,8 @@ import type { RestoreTarget } from './context.ts';
 /** More owners than this no homeserver's database has. */
 const MOST = 100;
 /** `ALTER TABLE public.events OWNER TO synapse;`, `GRANT SELECT ON TABLE public.events TO readonly;` */
-const MENTION = /^(?:ALTER .* OWNER TO|GRANT .* TO|REVOKE .* FROM|ALTER DEFAULT PRIVILEGES FOR ROLE) ("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)/;
+const MENTION =
+  /^(?:ALTER .* OWNER TO|GRANT .* TO|REVOKE .* FROM|ALTER DEFAULT PRIVILEGES FOR ROLE) ("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)/;
 const BUILT_IN = /^"?(?:public|pg_.*)"?$/i;
 
 /**
@@ -16,7 +17,10 @@ const BUILT_IN = /^"?(?:public|pg_.*)"?$/i;
 export async function makeMentionedRoles(file: string, target: RestoreTarget): Promise<void> {
   if (target.admin === undefined) return;
   const roles = await mentionedRoles(file);
-  await using session = await connect({ ...target.admin, database: target.database.database }, { applicationName: 'lifeboat:roles' });
+  await using session = await connect(
+    { ...target.admin, database: target.database.database },
+    { applicationName: 'lifeboat:roles' },
+  );
   for (const role of roles) {
     const exists = await session.query('SELECT 1 FROM pg_roles WHERE quote_ident(rolname) = $1', [role]);
     if (exists.length === 0) await session.query(`CREATE ROLE ${role} NOLOGIN`);

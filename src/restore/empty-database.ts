@@ -41,10 +41,14 @@ async function refuseOtherSessions(session: PostgresSession, database: string): 
   );
   if (others.length === 0) return;
   const names = [...new Set(others.map(({ name }) => name))].join(', ');
-  throw new LifeboatError('target-alive', `${others.length} other sessions use the database ${database}: ${names}`, {
-    hint: 'Stop the homeserver and whatever else is connected, then run the restore again.',
-    context: { database, sessions: others.length },
-  });
+  throw new LifeboatError(
+    'target-alive',
+    `${others.length} other sessions use the database ${database}: ${names}`,
+    {
+      hint: 'Stop the homeserver and whatever else is connected, then run the restore again.',
+      context: { database, sessions: others.length },
+    },
+  );
 }
 
 function markFor(restoreId: string): string {
@@ -60,10 +64,14 @@ async function markOf(session: PostgresSession): Promise<string | null> {
 
 async function mark(session: PostgresSession, text: string): Promise<void> {
   // Only the owner can; that is who restores. The name comes from the server, the text from us.
-  await session.query(`DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), '${text}'); END $$`);
+  await session.query(
+    `DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), '${text}'); END $$`,
+  );
 }
 
 /** The restore of the database is finished: the next one would find it full, not half done. */
 export async function removeMark(session: PostgresSession): Promise<void> {
-  await session.query(`DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS NULL', current_database()); END $$`);
+  await session.query(
+    `DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS NULL', current_database()); END $$`,
+  );
 }

@@ -41,7 +41,11 @@ export async function filesSource(options: FilesSourceOptions): Promise<RestoreS
       }
     },
     placeKeys: (directory) => placeCopies([{ path: signingKey, role: 'signing-key' }], directory),
-    placeConfig: (directory) => placeCopies(config.map((path) => ({ path, role: 'homeserver-config' })), directory),
+    placeConfig: (directory) =>
+      placeCopies(
+        config.map((path) => ({ path, role: 'homeserver-config' })),
+        directory,
+      ),
   };
 }
 
@@ -65,7 +69,10 @@ async function serverNameOf(config: readonly string[]): Promise<string> {
   });
 }
 
-async function placeCopies(files: readonly { path: string; role: string }[], directory: string): Promise<PlacedFile[]> {
+async function placeCopies(
+  files: readonly { path: string; role: string }[],
+  directory: string,
+): Promise<PlacedFile[]> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const placed: PlacedFile[] = [];
   for (const [index, { path, role }] of files.entries()) {

@@ -46,7 +46,18 @@ export function noneFound(
 }
 
 /** Passes when both are the same text. */
-export function same(check: Pick<Check, 'id' | 'title'>, expected: string, observed: string, advice?: string): Check {
+export function same(
+  check: Pick<Check, 'id' | 'title'>,
+  expected: string,
+  observed: string,
+  advice?: string,
+): Check {
   const equal = expected === observed;
-  return { ...check, result: equal ? 'pass' : 'fail', expected, observed, detail: equal || advice === undefined ? [] : [advice] };
+  return {
+    ...check,
+    result: equal ? 'pass' : 'fail',
+    expected,
+    observed,
+    detail: equal || advice === undefined ? [] : [advice],
+  };
 }

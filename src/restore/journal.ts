@@ -37,7 +37,11 @@ export interface JournalSubject {
 }
 
 /** Errors: `target-not-empty` when the directory belongs to the restore of something else. */
-export async function openJournal(directory: string, subject: JournalSubject, newId: () => string): Promise<Journal> {
+export async function openJournal(
+  directory: string,
+  subject: JournalSubject,
+  newId: () => string,
+): Promise<Journal> {
   const file = join(directory, JOURNAL_FILE);
   const earlier = await readJournal(file);
   if (earlier !== undefined) requireSameSubject(file, earlier, subject);
@@ -87,8 +91,15 @@ function safeJson(text: string): unknown {
   }
 }
 
-function requireSameSubject(file: string, earlier: z.infer<typeof journalSchema>, subject: JournalSubject): void {
-  const same = earlier.snapshot === subject.snapshot && earlier.server_name === subject.serverName && earlier.database === subject.database;
+function requireSameSubject(
+  file: string,
+  earlier: z.infer<typeof journalSchema>,
+  subject: JournalSubject,
+): void {
+  const same =
+    earlier.snapshot === subject.snapshot &&
+    earlier.server_name === subject.serverName &&
+    earlier.database === subject.database;
   if (same) return;
   throw new LifeboatError(
     'target-not-empty',

@@ -31,7 +31,11 @@ export async function loadDump(file: string, context: RestoreContext): Promise<v
   if (format === 'plain') return loadPlain(file, context);
   const unpacked = `${file}.unpacked`;
   try {
-    await pipeline(createReadStream(file), format === 'gzip' ? createGunzip() : createZstdDecompress(), createWriteStream(unpacked, { mode: 0o600 }));
+    await pipeline(
+      createReadStream(file),
+      format === 'gzip' ? createGunzip() : createZstdDecompress(),
+      createWriteStream(unpacked, { mode: 0o600 }),
+    );
   } catch (error) {
     throw new LifeboatError('content-damaged', `${file} cannot be decompressed: ${messageOf(error)}`, {
       hint: 'The dump is cut or damaged; try an older one.',
@@ -46,14 +50,22 @@ async function loadArchive(file: string, context: RestoreContext): Promise<void>
   const { path } = await newestClient('pg_restore', context.target.clientDirectory);
   const listing = await run(context, pgListArgv(path, file), 'reading the contents of the dump');
   requireHarmlessContents(listing, file);
-  await run(context, pgRestoreArgv(path, context.target.database.database, file, availableParallelism()), 'pg_restore');
+  await run(
+    context,
+    pgRestoreArgv(path, context.target.database.database, file, availableParallelism()),
+    'pg_restore',
+  );
 }
 
 async function loadPlain(file: string, context: RestoreContext): Promise<void> {
   if (!context.target.sealed) {
-    throw new LifeboatError('archive-unsafe', `${file} is plain SQL, which can run commands on this machine`, {
-      hint: 'Drill it: a drill runs it in a sealed environment.',
-    });
+    throw new LifeboatError(
+      'archive-unsafe',
+      `${file} is plain SQL, which can run commands on this machine`,
+      {
+        hint: 'Drill it: a drill runs it in a sealed environment.',
+      },
+    );
   }
   await requireTrailer(file);
   await makeMentionedRoles(file, context.target);
@@ -69,9 +81,13 @@ async function run(context: RestoreContext, argv: readonly string[], what: strin
   );
   const said = result.stderr.trim();
   if (result.exitCode === 0 && said === '') return result.stdout;
-  throw new LifeboatError('database-restore-failed', `${what} failed (status ${result.exitCode}): ${said.split('\n').slice(0, 5).join(' / ') || 'no message'}`, {
-    hint: 'The dump does not restore. Try an older snapshot, and back up again soon.',
-  });
+  throw new LifeboatError(
+    'database-restore-failed',
+    `${what} failed (status ${result.exitCode}): ${said.split('\n').slice(0, 5).join(' / ') || 'no message'}`,
+    {
+      hint: 'The dump does not restore. Try an older snapshot, and back up again soon.',
+    },
+  );
 }
 
 async function requireTrailer(file: string): Promise<void> {

@@ -49,7 +49,12 @@ export async function isReady(connectClient: () => Promise<Duplex>): Promise<boo
 function getStatus(connection: Duplex): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const headers = { host: 'localhost' };
-    const call = request({ path: READINESS.path, headers, createConnection: () => connection, timeout: REQUEST_TIMEOUT_MS });
+    const call = request({
+      path: READINESS.path,
+      headers,
+      createConnection: () => connection,
+      timeout: REQUEST_TIMEOUT_MS,
+    });
     // Connections through an environment's gate come paused, and node:http does not start them.
     call.on('socket', (socket) => socket.resume());
     call.on('timeout', () => call.destroy(new Error('no answer')));

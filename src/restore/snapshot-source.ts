@@ -35,10 +35,18 @@ async function* mediaOf(repository: Repository, snapshotId: string): AsyncGenera
   }
 }
 
-async function placeArchive(repository: Repository, archive: ArchiveRef, directory: string): Promise<PlacedFile[]> {
+async function placeArchive(
+  repository: Repository,
+  archive: ArchiveRef,
+  directory: string,
+): Promise<PlacedFile[]> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // Keys and configuration are kilobytes; the extractor validates the whole tar before it writes the first file.
   const tar = await buffer(repository.readArchive(archive));
   await extractArchive(tar, archive.files, directory);
-  return archive.files.map((file) => ({ path: join(directory, file.path), source: file.source, role: file.role }));
+  return archive.files.map((file) => ({
+    path: join(directory, file.path),
+    source: file.source,
+    role: file.role,
+  }));
 }

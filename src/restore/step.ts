@@ -16,7 +16,13 @@ export interface Step<Context> {
 }
 
 /** The six of the guide, in its order. */
-export type StepId = 'restore-database' | 'restore-media' | 'restore-signing-keys' | 'verify-configuration' | 'start-services' | 'test-federation';
+export type StepId =
+  | 'restore-database'
+  | 'restore-media'
+  | 'restore-signing-keys'
+  | 'verify-configuration'
+  | 'start-services'
+  | 'test-federation';
 
 /** One expectation and what was seen. Stable ids, e.g. `database.rows-equal`, `keys.fingerprint`: documented, used in JUnit. */
 export interface Check {
@@ -42,5 +48,6 @@ export interface StepResult {
   readonly checkMs: number;
   readonly checks: readonly Check[];
   /** Set when `apply` threw. */
-  readonly error?: { readonly code: string; readonly message: string; readonly hints: readonly string[] } | undefined;
+  readonly error?:
+    { readonly code: string; readonly message: string; readonly hints: readonly string[] } | undefined;
 }

@@ -32,7 +32,10 @@ const QUIET_MS = 10_000;
 
 /** Step 6: is it still itself to the rest of the federation? Changes nothing that a real restore would keep. */
 export function federationStep(options: FederationStepOptions): Step<RestoreContext> {
-  const state: { startedAt: number; before: ReadonlySet<string>; delegation?: () => Check } = { startedAt: 0, before: new Set() };
+  const state: { startedAt: number; before: ReadonlySet<string>; delegation?: () => Check } = {
+    startedAt: 0,
+    before: new Set(),
+  };
   return {
     id: 'test-federation',
     number: 6,
@@ -42,7 +45,8 @@ export function federationStep(options: FederationStepOptions): Step<RestoreCont
       state.startedAt = clock.monotonicMs();
       // Our own attempts to leave have looked up names already.
       state.before = new Set(await options.strayLookups());
-      if (options.delegation !== undefined) state.delegation = await serveDelegation(options.delegation, options.ca, options.listen);
+      if (options.delegation !== undefined)
+        state.delegation = await serveDelegation(options.delegation, options.ca, options.listen);
     },
     async *check(context) {
       yield* probeChecks(context, options);
@@ -50,7 +54,9 @@ export function federationStep(options: FederationStepOptions): Step<RestoreCont
         yield* peerChecks(options.peer, context);
         if (state.delegation !== undefined) yield state.delegation();
       }
-      await sleep(Math.max(0, QUIET_MS - (context.clock.monotonicMs() - state.startedAt)), undefined, { signal: context.signal });
+      await sleep(Math.max(0, QUIET_MS - (context.clock.monotonicMs() - state.startedAt)), undefined, {
+        signal: context.signal,
+      });
       yield* silenceChecks(options, state.before);
     },
   };
@@ -80,10 +86,20 @@ async function samplesOf({ source, target }: RestoreContext): Promise<Samples> {
 }
 
 /** What people would have received from a copy of their server: nothing. */
-async function* silenceChecks(options: FederationStepOptions, before: ReadonlySet<string>): AsyncGenerator<Check> {
+async function* silenceChecks(
+  options: FederationStepOptions,
+  before: ReadonlySet<string>,
+): AsyncGenerator<Check> {
   const strays = collectFindings();
   for (const name of await options.strayLookups()) if (!before.has(name)) strays.add(name);
-  yield noneFound({ id: 'sealed.no-lookups', title: 'the copy did not look for anybody outside (push, mail, federation, appservices)' }, strays, { unit: 'names looked up' });
+  yield noneFound(
+    {
+      id: 'sealed.no-lookups',
+      title: 'the copy did not look for anybody outside (push, mail, federation, appservices)',
+    },
+    strays,
+    { unit: 'names looked up' },
+  );
   const packets = await options.outsidePackets();
   yield {
     id: 'sealed.no-packets',

@@ -31,7 +31,9 @@ it('the manual explains every key of the schema, in the same words and with the 
   for (const [key, schema] of keys) {
     expect(documented.get(key)?.meaning, key).toBe(schema.description);
     if (schema.default === undefined) continue;
-    const shown = Array.isArray(schema.default) ? `[${schema.default.join(', ')}]` : JSON.stringify(schema.default).replaceAll('"', '');
+    const shown = Array.isArray(schema.default)
+      ? `[${schema.default.join(', ')}]`
+      : JSON.stringify(schema.default).replaceAll('"', '');
     expect(documented.get(key)?.value, key).toBe(`\`${shown}\``);
   }
 });

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/core/clock.ts';
 import { loadConfig, renderConfig, type Config } from '../../src/config/index.ts';
 import { Secret } from '../../src/core/secret.ts';
-import { startPostgres, startSynapse, synapsePython, type LabPostgres, type LabSynapse } from '../../src/demo/lab/index.ts';
+import {
+  startPostgres,
+  startSynapse,
+  synapsePython,
+  type LabPostgres,
+  type LabSynapse,
+} from '../../src/demo/lab/index.ts';
 import { createDrillCa } from '../../src/environment/index.ts';
 import { backup, type BackupOutcome } from '../../src/jobs/backup.ts';
 import { openAt } from '../../src/jobs/open.ts';
@@ -17,7 +23,10 @@ import { openLocalStore } from '../../src/storage/local.ts';
 export interface Lab extends AsyncDisposable {
   readonly directory: string;
   readonly postgres: LabPostgres;
-  startServer(name: string, options?: { serverName?: string; extraConfig?: string; appservice?: { name: string; yaml: string } }): Promise<LabSynapse>;
+  startServer(
+    name: string,
+    options?: { serverName?: string; extraConfig?: string; appservice?: { name: string; yaml: string } },
+  ): Promise<LabSynapse>;
   /** A new repository and a lifeboat.yaml for this server. */
   configure(server: LabSynapse): Promise<Config>;
   backUp(config: Config): Promise<{ outcome: BackupOutcome; repository: Repository }>;
@@ -36,7 +45,13 @@ export async function startLab(): Promise<Lab> {
     postgres,
     startServer: async (name, options = {}) => {
       const database = await postgres.createDatabase(name, name);
-      const server = await startSynapse({ directory: join(directory, name), database, python: PYTHON, ca, ...options });
+      const server = await startSynapse({
+        directory: join(directory, name),
+        database,
+        python: PYTHON,
+        ca,
+        ...options,
+      });
       servers.push(server);
       return server;
     },

@@ -36,12 +36,29 @@ afterAll(async () => {
 });
 
 function run(options: Partial<DrillOptions> & { peer?: boolean } = {}): Promise<DrillReport> {
-  const settings = { peer: options.peer ?? false, timeoutMs: 300_000, workDirectory: lab.directory, postgresDirectory: undefined };
-  return drill({ source, program: PYTHON, settings, clientDirectory: undefined, keep: false, clock: systemClock, progress: silent, ...options });
+  const settings = {
+    peer: options.peer ?? false,
+    timeoutMs: 300_000,
+    workDirectory: lab.directory,
+    postgresDirectory: undefined,
+  };
+  return drill({
+    source,
+    program: PYTHON,
+    settings,
+    clientDirectory: undefined,
+    keep: false,
+    clock: systemClock,
+    progress: silent,
+    ...options,
+  });
 }
 
 /** A drill whose restored copy is damaged right after the named step has restored it. */
-function damagedAfter(step: StepId, damage: (context: RestoreContext) => Promise<void>): Promise<DrillReport> {
+function damagedAfter(
+  step: StepId,
+  damage: (context: RestoreContext) => Promise<void>,
+): Promise<DrillReport> {
   const alter = (each: Step<RestoreContext>): Step<RestoreContext> => ({
     ...each,
     check: (context) => each.check(context),
@@ -54,12 +71,16 @@ function damagedAfter(step: StepId, damage: (context: RestoreContext) => Promise
 }
 
 async function sql(context: RestoreContext, statement: string): Promise<Record<string, unknown>[]> {
-  await using session = await connect({ ...context.target.admin!, database: context.target.database.database }, { applicationName: 'test' });
+  await using session = await connect(
+    { ...context.target.admin!, database: context.target.database.database },
+    { applicationName: 'test' },
+  );
   return await session.query(statement);
 }
 
 async function mediaFile(context: RestoreContext, mediaClass = 'local_content'): Promise<string> {
-  for await (const file of context.source.media()) if (file.path.startsWith(mediaClass)) return join(context.target.mediaDirectory, file.path);
+  for await (const file of context.source.media())
+    if (file.path.startsWith(mediaClass)) return join(context.target.mediaDirectory, file.path);
   throw new Error('the world has no media');
 }
 
@@ -84,12 +105,25 @@ describe('a drill of a sound snapshot', () => {
 
   it('passes all six steps', () => {
     expect(failed(report)).toEqual([]);
-    expect(report.steps.map(({ result }) => result)).toEqual(['pass', 'pass', 'pass', 'pass', 'pass', 'pass']);
+    expect(report.steps.map(({ result }) => result)).toEqual([
+      'pass',
+      'pass',
+      'pass',
+      'pass',
+      'pass',
+      'pass',
+    ]);
     expect(report).toMatchObject({ result: 'PASS', exitStatus: 0 });
   });
 
   it('finds the facts of the snapshot equal and says how many', () => {
-    for (const id of ['database.rows-equal', 'database.indexes-equal', 'database.content-equal', 'media.as-in-manifest', 'keys.fingerprint']) {
+    for (const id of [
+      'database.rows-equal',
+      'database.indexes-equal',
+      'database.content-equal',
+      'media.as-in-manifest',
+      'keys.fingerprint',
+    ]) {
       expect(check(report, id).result, id).toBe('pass');
     }
     expect(report.sizes.users).toBeGreaterThanOrEqual(3);
@@ -101,7 +135,14 @@ describe('a drill of a sound snapshot', () => {
   });
 
   it('federates with the probe and with a second real homeserver', () => {
-    for (const id of ['federation.key-published', 'federation.refuses-wrong-key', 'federation.media', 'peer.join', 'peer.message-in', 'peer.message-out']) {
+    for (const id of [
+      'federation.key-published',
+      'federation.refuses-wrong-key',
+      'federation.media',
+      'peer.join',
+      'peer.message-in',
+      'peer.message-out',
+    ]) {
       expect(check(report, id).result, id).toBe('pass');
     }
   });
@@ -114,7 +155,9 @@ describe('a drill of a sound snapshot', () => {
   });
 
   it('lists every setting that was changed to make the copy harmless', () => {
-    expect(report.defanged.map(({ setting }) => setting)).toEqual(expect.arrayContaining(['app_service_config_files', 'federation_domain_whitelist', 'start_pushers']));
+    expect(report.defanged.map(({ setting }) => setting)).toEqual(
+      expect.arrayContaining(['app_service_config_files', 'federation_domain_whitelist', 'start_pushers']),
+    );
   });
 
   it('leaves no directory and no process', async () => {
@@ -142,12 +185,16 @@ describe('a drill fails and names', () => {
       await rm(path);
     });
     expect(report.exitStatus).toBe(20);
-    expect(failed(report)).toEqual(expect.arrayContaining(['2 media.as-in-manifest', '2 media.rows-have-files']));
+    expect(failed(report)).toEqual(
+      expect.arrayContaining(['2 media.as-in-manifest', '2 media.rows-have-files']),
+    );
     expect(check(report, 'media.rows-have-files').detail![0]).toContain(path.split('/media_store/')[1]);
   });
 
   it('a cut media file, which the homeserver would hang on', async () => {
-    const report = await damagedAfter('restore-media', async (context) => truncate(await mediaFile(context), 10));
+    const report = await damagedAfter('restore-media', async (context) =>
+      truncate(await mediaFile(context), 10),
+    );
     expect(failed(report)).toEqual(expect.arrayContaining(['2 media.as-in-manifest', '2 media.content']));
   });
 
@@ -162,21 +209,30 @@ describe('a drill fails and names', () => {
   });
 
   it('a truncated table', async () => {
-    const report = await damagedAfter('restore-database', async (context) => void (await sql(context, 'TRUNCATE event_json')));
+    const report = await damagedAfter(
+      'restore-database',
+      async (context) => void (await sql(context, 'TRUNCATE event_json')),
+    );
     expect(failed(report)).toContain('1 database.rows-equal');
     expect(check(report, 'database.rows-equal').detail![0]).toContain('event_json');
   });
 
   it('an empty database, on which the homeserver would start happily', async () => {
-    const report = await damagedAfter('restore-database', async (context) => void (await sql(context, 'DROP SCHEMA public CASCADE; CREATE SCHEMA public')));
+    const report = await damagedAfter(
+      'restore-database',
+      async (context) => void (await sql(context, 'DROP SCHEMA public CASCADE; CREATE SCHEMA public')),
+    );
     expect(failed(report)).toContain('1 database.homeserver');
     expect(report.steps[4]!.result).toBe('skip');
   });
 
   it('a changed message body', async () => {
     const report = await damagedAfter('restore-database', async (context) => {
-      const changed = await sql(context, `UPDATE event_json SET json = replace(json, '"body":"', '"body":"no ') WHERE event_id IN
-        (SELECT event_id FROM events WHERE type = 'm.room.message' AND sender LIKE '%:${context.source.serverName}' LIMIT 1) RETURNING event_id`);
+      const changed = await sql(
+        context,
+        `UPDATE event_json SET json = replace(json, '"body":"', '"body":"no ') WHERE event_id IN
+        (SELECT event_id FROM events WHERE type = 'm.room.message' AND sender LIKE '%:${context.source.serverName}' LIMIT 1) RETURNING event_id`,
+      );
       expect(changed).toHaveLength(1);
     });
     expect(failed(report)).toEqual(expect.arrayContaining(['1 database.content-equal', '3 keys.old-events']));
@@ -185,14 +241,23 @@ describe('a drill fails and names', () => {
   });
 
   it('a dropped index', async () => {
-    const report = await damagedAfter('restore-database', async (context) => void (await sql(context, 'DROP INDEX events_order_room')));
+    const report = await damagedAfter(
+      'restore-database',
+      async (context) => void (await sql(context, 'DROP INDEX events_order_room')),
+    );
     expect(failed(report)).toEqual(['1 database.indexes-equal']);
-    expect(check(report, 'database.indexes-equal').detail).toEqual(['events_order_room: expected present, observed missing']);
+    expect(check(report, 'database.indexes-equal').detail).toEqual([
+      'events_order_room: expected present, observed missing',
+    ]);
   });
 
   it('a homeserver that does not start, with the end of its log', async () => {
     const report = await damagedAfter('verify-configuration', async ({ found }) => {
-      await writeFile(found.launch!.configFiles.at(-1)!, 'database: {name: psycopg2, args: {host: /nowhere, dbname: nothing}}\n', { flag: 'a' });
+      await writeFile(
+        found.launch!.configFiles.at(-1)!,
+        'database: {name: psycopg2, args: {host: /nowhere, dbname: nothing}}\n',
+        { flag: 'a' },
+      );
     });
     expect(report.exitStatus).toBe(20);
     expect(failed(report)[0]).toMatch(/^[45] /);
@@ -201,8 +266,9 @@ describe('a drill fails and names', () => {
 
 async function processesMentioning(text: string): Promise<string[]> {
   const commands = await Promise.all(
-    (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')),
+    (await readdir('/proc'))
+      .filter((name) => /^\d+$/.test(name))
+      .map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')),
   );
   return commands.filter((command) => command.includes(text) && command.startsWith('bwrap'));
 }
-

@@ -22,7 +22,9 @@ beforeAll(async () => {
   const { outcome } = await lab.backUp(config);
   target = join(await mkdtemp(join(tmpdir(), 'lifeboat-by-hand-')), 'target');
   const script = join(config.repository.path, 'recover.sh');
-  await run('bash', [script, config.repository.identityFile!, outcome.commit.entry.id, target], { cwd: tmpdir() });
+  await run('bash', [script, config.repository.identityFile!, outcome.commit.entry.id, target], {
+    cwd: tmpdir(),
+  });
 }, 180_000);
 
 afterAll(async () => {
@@ -36,8 +38,11 @@ async function filesBelow(directory: string): Promise<string[]> {
 }
 
 it('recover.sh alone brings back the media tree, byte for byte', async () => {
-  const media = (await filesBelow(target)).find((path) => path.includes('/local_content/'))!.split('/local_content/')[0]!;
-  for (const name of ['local_content', 'local_thumbnails']) await run('diff', ['-r', join(home.mediaDirectory, name), join(media, name)]);
+  const media = (await filesBelow(target))
+    .find((path) => path.includes('/local_content/'))!
+    .split('/local_content/')[0]!;
+  for (const name of ['local_content', 'local_thumbnails'])
+    await run('diff', ['-r', join(home.mediaDirectory, name), join(media, name)]);
 });
 
 it('recover.sh alone brings back the signing key and the configuration', async () => {
@@ -54,7 +59,24 @@ it('pg_restore loads the dump that recover.sh brought back, with every row but o
   const restored = await lab.postgres.createDatabase('by_hand', 'by_hand');
   const { path } = await newestClient('pg_restore');
   const env = { ...process.env, PGPASSWORD: restored.password!.reveal() };
-  await run(path, ['--exit-on-error', '--no-owner', '--no-privileges', '-h', restored.host, '-p', String(restored.port), '-U', restored.user, '-d', restored.database, dump], { env });
+  await run(
+    path,
+    [
+      '--exit-on-error',
+      '--no-owner',
+      '--no-privileges',
+      '-h',
+      restored.host,
+      '-p',
+      String(restored.port),
+      '-U',
+      restored.user,
+      '-d',
+      restored.database,
+      dump,
+    ],
+    { env },
+  );
   for (const table of ['users', 'events', 'event_json', 'local_media_repository', 'devices']) {
     expect(await count(restored, table), table).toBe(await count(home.database, table));
   }

@@ -132,7 +132,8 @@ describe('a media directory', () => {
     const code = `await openMediaDirectory(${JSON.stringify(join(root, 'closed'))}).catch((e) => console.log(e.code, e.message, e.hints.length))`;
     const module = new URL('../../src/media/directory.ts', import.meta.url).href;
     // Root may read everything, unless it gives up the capabilities to; another user could not read a checkout in its home.
-    const asAnybody = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search', '--'] : [];
+    const asAnybody =
+      process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search', '--'] : [];
     const script = `const { openMediaDirectory } = await import(${JSON.stringify(module)}); ${code}`;
     const [program, ...args] = [...asAnybody, process.execPath, '--input-type=module', '-e', script];
     const output = execFileSync(program, args, { cwd: '/', encoding: 'utf8' });

@@ -11,7 +11,11 @@ interface Log {
   applied: StepId[];
 }
 
-function step(id: StepId, number: Step<Log>['number'], options: Partial<Step<Log>> & { checks?: Check[]; error?: Error } = {}): Step<Log> {
+function step(
+  id: StepId,
+  number: Step<Log>['number'],
+  options: Partial<Step<Log>> & { checks?: Check[]; error?: Error } = {},
+): Step<Log> {
   return {
     id,
     number,
@@ -32,13 +36,22 @@ function step(id: StepId, number: Step<Log>['number'], options: Partial<Step<Log
 /** A clock that advances by 10 ms each time it is asked. */
 function options(more: Partial<ChecklistOptions<Log>> = {}): ChecklistOptions<Log> {
   let now = 0;
-  return { clock: { now: () => new Date(0), monotonicMs: () => (now += 10) }, progress: silent, stopAtFailure: false, ...more };
+  return {
+    clock: { now: () => new Date(0), monotonicMs: () => (now += 10) },
+    progress: silent,
+    stopAtFailure: false,
+    ...more,
+  };
 }
 
 describe('the checklist', () => {
   it('runs steps in order and tells the time of apply and check apart', async () => {
     const log: Log = { applied: [] };
-    const results = await runChecklist([step('restore-database', 1), step('restore-media', 2)], log, options());
+    const results = await runChecklist(
+      [step('restore-database', 1), step('restore-media', 2)],
+      log,
+      options(),
+    );
     expect(log.applied).toEqual(['restore-database', 'restore-media']);
     expect(results.map(({ result }) => result)).toEqual(['pass', 'pass']);
     expect(results[0]!.applyMs).toBe(10);
@@ -61,14 +74,21 @@ describe('the checklist', () => {
 
   it('stops at the first failure when it is told to', async () => {
     const log: Log = { applied: [] };
-    const results = await runChecklist([step('restore-database', 1, { checks: [fail] }), step('restore-media', 2)], log, options({ stopAtFailure: true }));
+    const results = await runChecklist(
+      [step('restore-database', 1, { checks: [fail] }), step('restore-media', 2)],
+      log,
+      options({ stopAtFailure: true }),
+    );
     expect(results.map(({ result }) => result)).toEqual(['fail', 'skip']);
   });
 
   it('tells the error of a step with its code and hints', async () => {
     const error = new LifeboatError('target-not-empty', 'not empty', { hint: 'Empty it.' });
     const [result] = await runChecklist([step('restore-database', 1, { error })], { applied: [] }, options());
-    expect(result).toMatchObject({ result: 'fail', error: { code: 'target-not-empty', message: 'not empty', hints: ['Empty it.'] } });
+    expect(result).toMatchObject({
+      result: 'fail',
+      error: { code: 'target-not-empty', message: 'not empty', hints: ['Empty it.'] },
+    });
   });
 
   it('runs further checks after the step’s own, and a failure there fails the step', async () => {
@@ -78,7 +98,11 @@ describe('the checklist', () => {
         yield fail;
       },
     };
-    const [result] = await runChecklist([step('restore-database', 1)], { applied: [] }, options({ furtherChecks, onCheck: (_step, check) => seen.push(check.id) }));
+    const [result] = await runChecklist(
+      [step('restore-database', 1)],
+      { applied: [] },
+      options({ furtherChecks, onCheck: (_step, check) => seen.push(check.id) }),
+    );
     expect(result!.result).toBe('fail');
     expect(seen).toEqual(['x', 'y']);
   });
@@ -86,15 +110,29 @@ describe('the checklist', () => {
   it('does not apply again what the journal calls done, but for steps that repeat', async () => {
     const log: Log = { applied: [] };
     const done: StepId[] = [];
-    const journal = { restoreId: 'r', isDone: () => true, started: async () => undefined, done: async (id: StepId) => void done.push(id) };
-    await runChecklist([step('restore-database', 1), step('restore-signing-keys', 3, { repeat: true })], log, options({ journal }));
+    const journal = {
+      restoreId: 'r',
+      isDone: () => true,
+      started: async () => undefined,
+      done: async (id: StepId) => void done.push(id),
+    };
+    await runChecklist(
+      [step('restore-database', 1), step('restore-signing-keys', 3, { repeat: true })],
+      log,
+      options({ journal }),
+    );
     expect(log.applied).toEqual(['restore-signing-keys']);
     expect(done).toEqual(['restore-signing-keys']);
   });
 
   it('ends with `interrupted` when it is aborted, instead of a result', async () => {
     const controller = new AbortController();
-    const steps = [step('restore-database', 1, { apply: async () => controller.abort() }), step('restore-media', 2)];
-    await expect(runChecklist(steps, { applied: [] }, options({ signal: controller.signal }))).rejects.toMatchObject({ code: 'interrupted' });
+    const steps = [
+      step('restore-database', 1, { apply: async () => controller.abort() }),
+      step('restore-media', 2),
+    ];
+    await expect(
+      runChecklist(steps, { applied: [] }, options({ signal: controller.signal })),
+    ).rejects.toMatchObject({ code: 'interrupted' });
   });
 });

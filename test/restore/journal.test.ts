@@ -30,12 +30,16 @@ describe('the journal of a restore', () => {
     { ...subject, database: 'localhost:5432/other' },
   ])('refuses a directory that belongs to another restore', async (other) => {
     await openJournal(directory, subject, () => 'id1');
-    await expect(openJournal(directory, other, () => 'id2')).rejects.toMatchObject({ code: 'target-not-empty' });
+    await expect(openJournal(directory, other, () => 'id2')).rejects.toMatchObject({
+      code: 'target-not-empty',
+    });
   });
 
   it('refuses a journal that it cannot read, and leaves it as it is', async () => {
     await writeFile(join(directory, JOURNAL_FILE), '{"version": 9}');
-    await expect(openJournal(directory, subject, () => 'id')).rejects.toMatchObject({ code: 'target-not-empty' });
+    await expect(openJournal(directory, subject, () => 'id')).rejects.toMatchObject({
+      code: 'target-not-empty',
+    });
     expect(await readFile(join(directory, JOURNAL_FILE), 'utf8')).toBe('{"version": 9}');
   });
 

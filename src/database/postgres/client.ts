@@ -18,7 +18,10 @@ export interface ClientProgram {
  * Errors: `command-missing`.
  */
 export async function newestClient(name: string, directory?: string): Promise<ClientProgram> {
-  const candidates = directory === undefined ? [...(await versioned(name)), findProgram(name)] : [findProgram(name, [directory])];
+  const candidates =
+    directory === undefined
+      ? [...(await versioned(name)), findProgram(name)]
+      : [findProgram(name, [directory])];
   const found: ClientProgram[] = [];
   for (const path of new Set(candidates)) {
     if (path === undefined) continue;
@@ -27,9 +30,13 @@ export async function newestClient(name: string, directory?: string): Promise<Cl
   }
   const newest = found.toSorted((a, b) => Number.parseFloat(b.version) - Number.parseFloat(a.version))[0];
   if (newest !== undefined) return newest;
-  throw new LifeboatError('command-missing', `${name} is not installed${directory === undefined ? '' : ` in ${directory}`}`, {
-    hint: 'Install it: apt-get install postgresql-client, or name its directory in lifeboat.yaml as database.client_directory.',
-  });
+  throw new LifeboatError(
+    'command-missing',
+    `${name} is not installed${directory === undefined ? '' : ` in ${directory}`}`,
+    {
+      hint: 'Install it: apt-get install postgresql-client, or name its directory in lifeboat.yaml as database.client_directory.',
+    },
+  );
 }
 
 async function versioned(name: string): Promise<(string | undefined)[]> {
@@ -54,7 +61,10 @@ export function clientEnvironment(target: PostgresTarget, applicationName: strin
  * Runs something with the password in a 0600 PGPASSFILE of a 0700 directory (libpq ignores a readable one), removed at the
  * end. An environment variable would be readable by every process of the same user.
  */
-export async function withPasswordFile<T>(target: PostgresTarget, use: (env: Record<string, string>) => Promise<T>): Promise<T> {
+export async function withPasswordFile<T>(
+  target: PostgresTarget,
+  use: (env: Record<string, string>) => Promise<T>,
+): Promise<T> {
   if (target.password === undefined) return use({});
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-pg-'));
   try {

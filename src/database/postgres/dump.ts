@@ -46,7 +46,12 @@ export async function dumpDatabase(target: PostgresTarget, options: DumpOptions)
   return { stream, clientVersion: client.version };
 }
 
-async function runInto(stream: PassThrough, target: PostgresTarget, argv: readonly string[], options: DumpOptions): Promise<void> {
+async function runInto(
+  stream: PassThrough,
+  target: PostgresTarget,
+  argv: readonly string[],
+  options: DumpOptions,
+): Promise<void> {
   try {
     await withPasswordFile(target, async (passwordEnv) => {
       const env = { ...clientEnvironment(target, `lifeboat:${options.runId}:dump`), ...passwordEnv };
@@ -82,7 +87,12 @@ function requireArchive(): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       if (sizeBytes === 0 && !chunk.subarray(0, MAGIC.length).equals(MAGIC.subarray(0, chunk.length))) {
-        done(new LifeboatError('database-dump-failed', 'pg_dump wrote something that is not a custom-format archive'));
+        done(
+          new LifeboatError(
+            'database-dump-failed',
+            'pg_dump wrote something that is not a custom-format archive',
+          ),
+        );
         return;
       }
       sizeBytes += chunk.length;
@@ -90,17 +100,27 @@ function requireArchive(): Transform {
     },
     flush(done) {
       if (sizeBytes >= SHORTEST) done();
-      else done(new LifeboatError('database-dump-failed', `pg_dump ended after ${sizeBytes} bytes without an error`));
+      else
+        done(
+          new LifeboatError(
+            'database-dump-failed',
+            `pg_dump ended after ${sizeBytes} bytes without an error`,
+          ),
+        );
     },
   });
 }
 
 function requireNewEnough(client: string, server: string): void {
   if (Number.parseInt(client, 10) >= Number.parseInt(server, 10)) return;
-  throw new LifeboatError('database-client-old', `pg_dump ${client} cannot dump a PostgreSQL ${server} server`, {
-    hint: `Install postgresql-client-${Number.parseInt(server, 10)}, or name the directory of a newer pg_dump in lifeboat.yaml as database.client_directory.`,
-    context: { client, server },
-  });
+  throw new LifeboatError(
+    'database-client-old',
+    `pg_dump ${client} cannot dump a PostgreSQL ${server} server`,
+    {
+      hint: `Install postgresql-client-${Number.parseInt(server, 10)}, or name the directory of a newer pg_dump in lifeboat.yaml as database.client_directory.`,
+      context: { client, server },
+    },
+  );
 }
 
 function dumpError(target: PostgresTarget, error: unknown): LifeboatError {

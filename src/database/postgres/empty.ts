@@ -21,10 +21,14 @@ export async function assertEmpty(session: PostgresSession, target: PostgresTarg
   const tables = await userTables(session);
   if (tables.length === 0) return;
   const some = tables.slice(0, 5).join(', ');
-  throw new LifeboatError('target-not-empty', `the database ${target.database} holds ${tables.length} relations already: ${some}${tables.length > 5 ? ', ...' : ''}`, {
-    hint: 'Restore into a new database: createdb --encoding=UTF8 --locale=C --template=template0 --owner=USER NAME',
-    context: { database: target.database, relations: tables.length },
-  });
+  throw new LifeboatError(
+    'target-not-empty',
+    `the database ${target.database} holds ${tables.length} relations already: ${some}${tables.length > 5 ? ', ...' : ''}`,
+    {
+      hint: 'Restore into a new database: createdb --encoding=UTF8 --locale=C --template=template0 --owner=USER NAME',
+      context: { database: target.database, relations: tables.length },
+    },
+  );
 }
 
 /** UTF8 with locale C from template0, as Synapse demands (its docs/postgres.md). */

@@ -15,7 +15,9 @@ export interface DatabaseInfo {
 }
 
 export async function databaseInfo(session: PostgresSession): Promise<DatabaseInfo> {
-  const [row] = await session.query<Omit<DatabaseInfo, 'extensions' | 'serverVersion'> & { version: string; extensions: string[] }>(`
+  const [row] = await session.query<
+    Omit<DatabaseInfo, 'extensions' | 'serverVersion'> & { version: string; extensions: string[] }
+  >(`
     SELECT d.datname AS name, pg_get_userbyid(d.datdba) AS owner, current_setting('server_version') AS version,
            pg_encoding_to_char(d.encoding) AS encoding, d.datcollate AS collate, d.datctype AS ctype,
            pg_database_size(d.oid) AS "sizeBytes",

@@ -1,7 +1,10 @@
 import type { Invariants } from '../../repository/manifest.ts';
 import type { PostgresSession } from '../port.ts';
 
-export type SchemaInvariants = Pick<Invariants, 'tableRows' | 'sequences' | 'indexes' | 'constraints' | 'triggers'>;
+export type SchemaInvariants = Pick<
+  Invariants,
+  'tableRows' | 'sequences' | 'indexes' | 'constraints' | 'triggers'
+>;
 
 /** Tables whose rows are counted in one statement: some servers have hundreds of tables. */
 const TABLES_AT_ONCE = 50;
@@ -33,8 +36,11 @@ async function countRows(session: PostgresSession): Promise<Record<string, numbe
   const counts: Record<string, number> = {};
   for (let first = 0; first < tables.length; first += TABLES_AT_ONCE) {
     const some = tables.slice(first, first + TABLES_AT_ONCE);
-    const sql = some.map((table) => `SELECT ${literal(table)} AS name, count(*) AS rows FROM public.${identifier(table)}`);
-    for (const { name, rows } of await session.query<{ name: string; rows: number }>(sql.join(' UNION ALL '))) counts[name] = rows;
+    const sql = some.map(
+      (table) => `SELECT ${literal(table)} AS name, count(*) AS rows FROM public.${identifier(table)}`,
+    );
+    for (const { name, rows } of await session.query<{ name: string; rows: number }>(sql.join(' UNION ALL ')))
+      counts[name] = rows;
   }
   return counts;
 }
@@ -72,7 +78,11 @@ export interface CompareOptions {
 }
 
 /** Everything must be equal, but that sequences may be ahead. Pure. */
-export function compareInvariants(expected: SchemaInvariants, observed: SchemaInvariants, { withoutRows }: CompareOptions): Difference[] {
+export function compareInvariants(
+  expected: SchemaInvariants,
+  observed: SchemaInvariants,
+  { withoutRows }: CompareOptions,
+): Difference[] {
   return [
     ...compareRows(expected.tableRows, observed.tableRows, new Set(withoutRows)),
     ...compareSequences(expected.sequences, observed.sequences),
@@ -89,7 +99,12 @@ function compareRows(expected: Counts, observed: Counts, withoutRows: ReadonlySe
     .toSorted()
     .map((name) => ({ name, before: withoutRows.has(name) ? 0 : expected[name], now: observed[name] }))
     .filter(({ before, now }) => before !== now)
-    .map(({ name, before, now }) => ({ what: 'rows', name, expected: rowsOrNone(before), observed: rowsOrNone(now) }));
+    .map(({ name, before, now }) => ({
+      what: 'rows',
+      name,
+      expected: rowsOrNone(before),
+      observed: rowsOrNone(now),
+    }));
 }
 
 function rowsOrNone(rows: number | undefined): string {
@@ -107,9 +122,17 @@ function compareSequences(expected: Counts, observed: Counts): Difference[] {
     }));
 }
 
-function compareNames(what: Difference['what'], expected: readonly string[], observed: readonly string[]): Difference[] {
+function compareNames(
+  what: Difference['what'],
+  expected: readonly string[],
+  observed: readonly string[],
+): Difference[] {
   const [before, now] = [new Set(expected), new Set(observed)];
-  const lost = [...before].filter((name) => !now.has(name)).map((name) => ({ what, name, expected: 'present', observed: 'missing' }));
-  const added = [...now].filter((name) => !before.has(name)).map((name) => ({ what, name, expected: 'absent', observed: 'present' }));
+  const lost = [...before]
+    .filter((name) => !now.has(name))
+    .map((name) => ({ what, name, expected: 'present', observed: 'missing' }));
+  const added = [...now]
+    .filter((name) => !before.has(name))
+    .map((name) => ({ what, name, expected: 'absent', observed: 'present' }));
   return [...lost, ...added];
 }

@@ -48,10 +48,14 @@ export function requireHarmlessContents(listing: string, file: string): void {
     .filter((line) => /^\d+; /.test(line))
     .filter((line) => !isHarmless(line));
   if (strange.length === 0) return;
-  throw new LifeboatError('archive-unsafe', `${file} holds entries that no homeserver's dump has: ${strange.slice(0, 5).join(' | ')}`, {
-    hint: 'Look at it with `pg_restore --list`; restore it by hand if you trust it.',
-    context: { file, entries: strange.length },
-  });
+  throw new LifeboatError(
+    'archive-unsafe',
+    `${file} holds entries that no homeserver's dump has: ${strange.slice(0, 5).join(' | ')}`,
+    {
+      hint: 'Look at it with `pg_restore --list`; restore it by hand if you trust it.',
+      context: { file, entries: strange.length },
+    },
+  );
 }
 
 /** `217; 1259 16392 TABLE public events synapse`: the kind is one to three words in capitals after two numbers. */
@@ -62,7 +66,16 @@ function isHarmless(line: string): boolean {
 
 /** Connection comes by environment. `--exit-on-error`, because pg_restore otherwise goes on and loses tables quietly. */
 export function pgRestoreArgv(pgRestore: string, database: string, file: string, jobs: number): string[] {
-  return [pgRestore, '--no-password', '--exit-on-error', '--no-owner', '--no-privileges', `--jobs=${jobs}`, `--dbname=${database}`, file];
+  return [
+    pgRestore,
+    '--no-password',
+    '--exit-on-error',
+    '--no-owner',
+    '--no-privileges',
+    `--jobs=${jobs}`,
+    `--dbname=${database}`,
+    file,
+  ];
 }
 
 /**
@@ -70,5 +83,15 @@ export function pgRestoreArgv(pgRestore: string, database: string, file: string,
  * Without ON_ERROR_STOP a cut dump ends with status 0 and no rows.
  */
 export function psqlFileArgv(psql: string, database: string, file: string): string[] {
-  return [psql, '--no-password', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--single-transaction', '--output=/dev/null', `--dbname=${database}`, `--file=${file}`];
+  return [
+    psql,
+    '--no-password',
+    '--no-psqlrc',
+    '--quiet',
+    '--set=ON_ERROR_STOP=1',
+    '--single-transaction',
+    '--output=/dev/null',
+    `--dbname=${database}`,
+    `--file=${file}`,
+  ];
 }

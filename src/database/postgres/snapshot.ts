@@ -19,8 +19,11 @@ export async function openSnapshot(target: PostgresTarget, runId: string): Promi
   const session = await connect(target, { applicationName: `lifeboat:${runId}:snapshot` });
   try {
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const [row] = await session.query<{ id: string; taken: Date }>('SELECT pg_export_snapshot() AS id, now() AS taken');
-    if (row === undefined) throw new LifeboatError('database-dump-failed', 'the database exported no snapshot');
+    const [row] = await session.query<{ id: string; taken: Date }>(
+      'SELECT pg_export_snapshot() AS id, now() AS taken',
+    );
+    if (row === undefined)
+      throw new LifeboatError('database-dump-failed', 'the database exported no snapshot');
     return { session, snapshotId: row.id, takenAt: row.taken, [Symbol.asyncDispose]: session.close };
   } catch (error) {
     await session.close();

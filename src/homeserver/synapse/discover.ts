@@ -143,7 +143,9 @@ function settingWarnings(configuration: Configuration): string[] {
   const { merged } = configuration;
   const providers = listAt(configuration, 'media_storage_providers');
   const modules = [...listAt(configuration, 'modules'), ...listAt(configuration, 'password_providers')];
-  const moduleNames = modules.map((each) => (isMap(each) && typeof each['module'] === 'string' ? each['module'] : '?'));
+  const moduleNames = modules.map((each) =>
+    isMap(each) && typeof each['module'] === 'string' ? each['module'] : '?',
+  );
   return [
     ...(providers.length > 0
       ? ['media_storage_providers: media that lie only there are not in the backup']

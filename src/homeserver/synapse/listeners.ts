@@ -15,7 +15,10 @@ export function readListeners(configuration: Configuration): Listener[] {
         port,
         tls: listener['tls'] === true,
         // `manhole` and `metrics` listeners have no resources of their own.
-        resources: type === 'http' || type === undefined ? [...new Set(names)] : [typeof type === 'string' ? type : '?'],
+        resources:
+          type === 'http' || type === undefined
+            ? [...new Set(names)]
+            : [typeof type === 'string' ? type : '?'],
         bindAddresses: bindAddressesOf(listener),
       },
     ];

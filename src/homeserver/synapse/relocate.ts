@@ -21,9 +21,16 @@ export interface Relocated {
 export function relocate(merged: Readonly<Record<string, unknown>>, place: NewPlace): Relocated {
   const { host, port, user, password, database, sslMode, sslRootCert } = place.database;
   const secrets = password === undefined ? {} : { password: password.reveal() };
-  const tls = { ...(sslMode === undefined ? {} : { sslmode: sslMode }), ...(sslRootCert === undefined ? {} : { sslrootcert: sslRootCert }) };
+  const tls = {
+    ...(sslMode === undefined ? {} : { sslmode: sslMode }),
+    ...(sslRootCert === undefined ? {} : { sslrootcert: sslRootCert }),
+  };
   const settings: Record<string, unknown> = {
-    database: { ...poolOf(merged), name: 'psycopg2', args: { ...poolArgs(merged), host, port, user, ...secrets, ...tls, dbname: database } },
+    database: {
+      ...poolOf(merged),
+      name: 'psycopg2',
+      args: { ...poolArgs(merged), host, port, user, ...secrets, ...tls, dbname: database },
+    },
     media_store_path: place.mediaStorePath,
     ...('signing_key' in merged ? {} : { signing_key_path: place.signingKeyPath }),
   };
@@ -41,14 +48,17 @@ export function relocate(merged: Readonly<Record<string, unknown>>, place: NewPl
 /** A path that was restored elsewhere, or a list with such paths; undefined when nothing moved. */
 function movedValue(value: unknown, placed: Readonly<Record<string, string>>): unknown {
   if (typeof value === 'string') return placed[value];
-  if (!Array.isArray(value) || !value.some((item) => typeof item === 'string' && item in placed)) return undefined;
+  if (!Array.isArray(value) || !value.some((item) => typeof item === 'string' && item in placed))
+    return undefined;
   return value.map((item: unknown) => (typeof item === 'string' ? (placed[item] ?? item) : item));
 }
 
 /** Settings of the connection pool are the admin's; only the address is new. */
 function poolArgs(merged: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const args = (merged['database'] as { args?: Record<string, unknown> } | undefined)?.args ?? {};
-  return Object.fromEntries(Object.entries(args).filter(([name]) => name.startsWith('cp_') || name.startsWith('keepalives')));
+  return Object.fromEntries(
+    Object.entries(args).filter(([name]) => name.startsWith('cp_') || name.startsWith('keepalives')),
+  );
 }
 
 function poolOf(merged: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -21,7 +21,11 @@ export async function* firstStartChecks({ target, found }: RestoreContext): Asyn
   };
   await using session = await connect(target.database, { applicationName: 'lifeboat:check' });
   const [row] = await session.query<{ keys: number }>('SELECT count(*) AS keys FROM e2e_one_time_keys_json');
-  yield same({ id: 'start.no-one-time-keys', title: 'no one-time key of the backup can be given out again' }, '0 keys', `${row?.keys ?? 0} keys`);
+  yield same(
+    { id: 'start.no-one-time-keys', title: 'no one-time key of the backup can be given out again' },
+    '0 keys',
+    `${row?.keys ?? 0} keys`,
+  );
 }
 
 /** Step 5 of the real restore: everything but the start, which is for people to decide (docs/disaster.md). */
@@ -33,6 +37,10 @@ export const readyToStartStep: Step<RestoreContext> = {
   apply: prepareFirstStart,
   async *check(context) {
     yield* firstStartChecks(context);
-    yield { id: 'start.by-hand', title: 'the homeserver is started by hand, when the old one is known to be off', result: 'skip' };
+    yield {
+      id: 'start.by-hand',
+      title: 'the homeserver is started by hand, when the old one is known to be off',
+      result: 'skip',
+    };
   },
 };

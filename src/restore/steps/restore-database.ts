@@ -60,7 +60,12 @@ async function* compare({ source, target, found }: RestoreContext): AsyncGenerat
   const kind = await measureKind(session, source.serverName);
   if (kind instanceof Error) {
     // An empty database starts happily and makes itself a schema: "it is up" would prove nothing.
-    yield { ...owner, result: 'fail', expected: `tables and users of ${source.serverName}`, observed: kind.message };
+    yield {
+      ...owner,
+      result: 'fail',
+      expected: `tables and users of ${source.serverName}`,
+      observed: kind.message,
+    };
     return;
   }
   const { users = 0, rooms = 0, events = 0 } = kind.facts;
@@ -74,7 +79,8 @@ async function measureKind(session: PostgresSession, serverName: string): Promis
   try {
     return await homeserverOf('synapse').facts(session, { serverName });
   } catch (error) {
-    if (isLifeboatError(error, 'database-foreign') || isLifeboatError(error, 'server-name-mismatch')) return error;
+    if (isLifeboatError(error, 'database-foreign') || isLifeboatError(error, 'server-name-mismatch'))
+      return error;
     throw error;
   }
 }

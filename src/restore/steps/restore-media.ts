@@ -17,13 +17,24 @@ export const restoreMediaStep: Step<RestoreContext> = {
   check: compareWithCatalogue,
 };
 
-async function placeFiles({ source, target, found, progress, signal, handOver }: RestoreContext): Promise<void> {
+async function placeFiles({
+  source,
+  target,
+  found,
+  progress,
+  signal,
+  handOver,
+}: RestoreContext): Promise<void> {
   // A sealed copy is thrown away; a real one must survive a power cut.
   const root = await createMediaRoot(target.mediaDirectory, { fsync: target.sealed ? 'never' : 'file' });
   let [files, bytes] = [0, 0];
   for await (const file of source.media()) {
     signal?.throwIfAborted();
-    await writeMediaFile(root, { path: file.path, mode: file.mode, sizeBytes: file.sizeBytes, sha256: file.sha256 }, file.open);
+    await writeMediaFile(
+      root,
+      { path: file.path, mode: file.mode, sizeBytes: file.sizeBytes, sha256: file.sha256 },
+      file.open,
+    );
     files += 1;
     bytes += file.sizeBytes;
     progress({ phase: 'restore-media', done: files, unit: 'files' });
@@ -39,7 +50,10 @@ async function* compareWithCatalogue(context: RestoreContext): AsyncGenerator<Ch
 }
 
 /** The manifest's hashes against what lies on the disk now: read again, not remembered from the writing. */
-async function* compareWithSource({ source }: RestoreContext, directory: MediaDirectory): AsyncGenerator<Check> {
+async function* compareWithSource(
+  { source }: RestoreContext,
+  directory: MediaDirectory,
+): AsyncGenerator<Check> {
   const damaged = collectFindings();
   let compared = 0;
   for await (const file of source.media()) {
@@ -48,13 +62,19 @@ async function* compareWithSource({ source }: RestoreContext, directory: MediaDi
     const problem = await directory.compare(file.path, { sizeBytes: file.sizeBytes, sha256: file.sha256 });
     if (problem !== undefined) damaged.add(`${file.path}: ${problem}`);
   }
-  const check = { id: 'media.as-in-manifest', title: 'every file of the manifest is on the disk with its SHA-256' };
+  const check = {
+    id: 'media.as-in-manifest',
+    title: 'every file of the manifest is on the disk with its SHA-256',
+  };
   if (compared === 0) yield { ...check, result: 'skip', observed: 'the source has no manifest' };
   else yield { ...noneFound(check, damaged, { unit: 'files differ' }), expected: `${compared} files equal` };
 }
 
 /** Every row of the restored database against the disk. Errors: those of the connection, when step 1 left no database. */
-async function* compareWithDatabase({ source, target }: RestoreContext, directory: MediaDirectory): AsyncGenerator<Check> {
+async function* compareWithDatabase(
+  { source, target }: RestoreContext,
+  directory: MediaDirectory,
+): AsyncGenerator<Check> {
   await using session = await connect(target.database, { applicationName: 'lifeboat:check' });
   const catalogue = homeserverOf('synapse').catalogue(session);
   const [missing, knownMissing, damaged] = [collectFindings(), collectFindings(), collectFindings()];
@@ -70,19 +90,29 @@ async function* compareWithDatabase({ source, target }: RestoreContext, director
     else missing.add(row.path);
   }
   const title = `each of ${rows} media rows of the database has its file`;
-  yield noneFound({ id: 'media.rows-have-files', title }, missing, { unit: 'rows without file', advice: 'The homeserver answers 404 for these.' });
+  yield noneFound({ id: 'media.rows-have-files', title }, missing, {
+    unit: 'rows without file',
+    advice: 'The homeserver answers 404 for these.',
+  });
   yield noneFound({ id: 'media.content', title: 'sizes and SHA-256 are as the database says' }, damaged, {
     unit: 'files differ',
     advice: 'The homeserver serves a changed file without complaint, and hangs on a cut one.',
   });
-  yield noneFound({ id: 'media.known-missing', title: 'no file was missing when the snapshot was taken already' }, knownMissing, {
-    unit: 'rows without file',
-    otherwise: 'warn',
-    advice: 'Missing thumbnails are made again on request; other files are lost at the source.',
-  });
+  yield noneFound(
+    { id: 'media.known-missing', title: 'no file was missing when the snapshot was taken already' },
+    knownMissing,
+    {
+      unit: 'rows without file',
+      otherwise: 'warn',
+      advice: 'Missing thumbnails are made again on request; other files are lost at the source.',
+    },
+  );
   const orphans = collectFindings();
   for await (const path of directory.orphans(catalogue, ['local_content'])) orphans.add(path);
-  yield noneFound({ id: 'media.files-have-rows', title: 'every file has its row' }, orphans, { unit: 'files without row', otherwise: 'warn' });
+  yield noneFound({ id: 'media.files-have-rows', title: 'every file has its row' }, orphans, {
+    unit: 'files without row',
+    otherwise: 'warn',
+  });
 }
 
 /** Remote media and URL previews are fetched again and are not part of a snapshot by default. */

@@ -25,7 +25,9 @@ export const restoreSigningKeysStep: Step<RestoreContext> = {
 };
 
 async function* compareKeys({ source, found }: RestoreContext): AsyncGenerator<Check> {
-  const files = (found.keyFiles ?? []).filter(({ role }) => role === 'signing-key' || role === 'homeserver-config');
+  const files = (found.keyFiles ?? []).filter(
+    ({ role }) => role === 'signing-key' || role === 'homeserver-config',
+  );
   const keys = (await Promise.all(files.map(({ path, role }) => readSigningKeys(path, role)))).flat();
   found.signingKeys = keys;
   yield {
@@ -34,13 +36,20 @@ async function* compareKeys({ source, found }: RestoreContext): AsyncGenerator<C
     result: keys.length > 0 ? 'pass' : 'fail',
     expected: 'at least 1 key',
     observed: keys.length === 0 ? 'none' : keys.map(describe).join(', '),
-    detail: keys.length > 0 ? [] : ['Without it the homeserver generates a new key and other servers reject it.'],
+    detail:
+      keys.length > 0 ? [] : ['Without it the homeserver generates a new key and other servers reject it.'],
   };
   const check = { id: 'keys.fingerprint', title: 'its public half is the one in the manifest' };
-  if (source.publicKeys === undefined) yield { ...check, result: 'skip', observed: 'the source has no manifest to compare with' };
+  if (source.publicKeys === undefined)
+    yield { ...check, result: 'skip', observed: 'the source has no manifest to compare with' };
   else {
     const advice = 'Do not start a server with this key: other servers would refuse its signatures.';
-    yield same(check, source.publicKeys.map(describe).toSorted().join(', '), keys.map(describe).toSorted().join(', '), advice);
+    yield same(
+      check,
+      source.publicKeys.map(describe).toSorted().join(', '),
+      keys.map(describe).toSorted().join(', '),
+      advice,
+    );
   }
   for (const { path, role } of files) {
     if (role === 'signing-key') yield await modeCheck(path);

@@ -28,20 +28,40 @@ export function startServicesStep(services: Services): Step<RestoreContext> {
       fingerprints.before = await keysOf(context);
       await prepareFirstStart(context);
       const { launch } = context.found;
-      if (launch === undefined) throw new LifeboatError('start-failed', 'there is no configuration to start with');
+      if (launch === undefined)
+        throw new LifeboatError('start-failed', 'there is no configuration to start with');
       const service = await services.run('homeserver', startArgv(launch));
       const { clock, signal } = context;
-      await waitUntilReady(service, { connectClient: services.connectClient, timeoutMs: services.readyTimeoutMs, clock, signal });
+      await waitUntilReady(service, {
+        connectClient: services.connectClient,
+        timeoutMs: services.readyTimeoutMs,
+        clock,
+        signal,
+      });
     },
     check: (context) => checkStarted(context, services, fingerprints.before ?? []),
   };
 }
 
-async function* checkStarted(context: RestoreContext, services: Services, before: readonly string[]): AsyncGenerator<Check> {
+async function* checkStarted(
+  context: RestoreContext,
+  services: Services,
+  before: readonly string[],
+): AsyncGenerator<Check> {
   const ready = await isReady(services.connectClient);
-  yield { id: 'start.ready', title: 'the homeserver says that it is healthy', result: ready ? 'pass' : 'fail', expected: '200 OK', observed: ready ? '200 OK' : 'no answer' };
+  yield {
+    id: 'start.ready',
+    title: 'the homeserver says that it is healthy',
+    result: ready ? 'pass' : 'fail',
+    expected: '200 OK',
+    observed: ready ? '200 OK' : 'no answer',
+  };
   const after = await keysOf(context);
-  yield same({ id: 'start.same-keys', title: 'the start changed no signing key' }, before.join(', '), after.join(', '));
+  yield same(
+    { id: 'start.same-keys', title: 'the start changed no signing key' },
+    before.join(', '),
+    after.join(', '),
+  );
   yield* firstStartChecks(context);
 }
 

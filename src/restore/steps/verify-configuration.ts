@@ -1,6 +1,11 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { configCheckArgv, readConfigCheck, readConfiguration, synapseVersion } from '../../homeserver/index.ts';
+import {
+  configCheckArgv,
+  readConfigCheck,
+  readConfiguration,
+  synapseVersion,
+} from '../../homeserver/index.ts';
 import type { PublicSigningKey } from '../../repository/manifest.ts';
 import type { RestoreContext } from '../context.ts';
 import { same } from '../findings.ts';
@@ -34,7 +39,8 @@ async function apply(context: RestoreContext): Promise<void> {
   });
   const overlay = join(target.configDirectory, OVERLAY_FILE);
   // 0600: the overlay holds the database password or the drill's registration secret.
-  for (const { path, text } of [{ path: overlay, text: arrangement.overlay }, ...arrangement.files]) await writeFile(path, text, { mode: 0o600 });
+  for (const { path, text } of [{ path: overlay, text: arrangement.overlay }, ...arrangement.files])
+    await writeFile(path, text, { mode: 0o600 });
   await context.handOver(target.directory);
   found.configFiles = placed;
   found.defanged = arrangement.changes;
@@ -44,8 +50,16 @@ async function apply(context: RestoreContext): Promise<void> {
 
 async function* check({ source, program, exec, found }: RestoreContext): AsyncGenerator<Check> {
   const version = await synapseVersion(program);
-  const versionCheck = { id: 'config.version', title: 'the homeserver has the version that the snapshot was taken of' };
-  if (source.homeserverVersion === undefined) yield { ...versionCheck, result: 'skip', observed: `${version ?? 'unknown'}; the source does not record its version` };
+  const versionCheck = {
+    id: 'config.version',
+    title: 'the homeserver has the version that the snapshot was taken of',
+  };
+  if (source.homeserverVersion === undefined)
+    yield {
+      ...versionCheck,
+      result: 'skip',
+      observed: `${version ?? 'unknown'}; the source does not record its version`,
+    };
   else yield same(versionCheck, source.homeserverVersion, version ?? 'none');
   const launch = found.launch;
   if (launch === undefined) return;
@@ -56,7 +70,12 @@ async function* check({ source, program, exec, found }: RestoreContext): AsyncGe
     result: read.ok ? 'pass' : 'fail',
     observed: read.problem ?? 'no complaint',
   };
-  if (read.ok) yield same({ id: 'config.server-name', title: 'its server_name is the one of the database' }, source.serverName, read.serverName ?? 'none');
+  if (read.ok)
+    yield same(
+      { id: 'config.server-name', title: 'its server_name is the one of the database' },
+      source.serverName,
+      read.serverName ?? 'none',
+    );
 }
 
 function signingKeyPath(keyFiles: readonly PlacedFile[]): string {
@@ -65,13 +84,18 @@ function signingKeyPath(keyFiles: readonly PlacedFile[]): string {
 }
 
 /** Settings that name a file, as they stand in homeserver.yaml (absolute or relative), and where the restored file lies. */
-function placedPaths(merged: Readonly<Record<string, unknown>>, files: readonly PlacedFile[]): Record<string, string> {
+function placedPaths(
+  merged: Readonly<Record<string, unknown>>,
+  files: readonly PlacedFile[],
+): Record<string, string> {
   const named = Object.values(merged)
     .flat()
     .filter((value): value is string => typeof value === 'string' && value !== '');
   return Object.fromEntries(
     named.flatMap((name) => {
-      const file = files.find(({ source }) => source === name || source.endsWith(`/${name.replace(/^\.\//, '')}`));
+      const file = files.find(
+        ({ source }) => source === name || source.endsWith(`/${name.replace(/^\.\//, '')}`),
+      );
       return file === undefined ? [] : [[name, file.path] as const];
     }),
   );

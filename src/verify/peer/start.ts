@@ -28,8 +28,12 @@ const READY_TIMEOUT_MS = 120_000;
 const DATABASE = 'peer';
 
 /** An empty Synapse of the same version beside the restored one. Errors: `start-failed`, `drill-impossible`. */
-export async function startPeer(place: PeerPlace, { target, clock, signal }: RestoreContext): Promise<{ connectClient: () => Promise<Duplex> }> {
-  if (target.admin === undefined) throw new LifeboatError('drill-impossible', 'a second homeserver needs a database of its own');
+export async function startPeer(
+  place: PeerPlace,
+  { target, clock, signal }: RestoreContext,
+): Promise<{ connectClient: () => Promise<Duplex> }> {
+  if (target.admin === undefined)
+    throw new LifeboatError('drill-impossible', 'a second homeserver needs a database of its own');
   await createDatabase(target.admin, DATABASE, target.database.user);
   const directory = join(place.environment.directory, 'peer');
   await mkdir(directory, { mode: 0o700 });
@@ -39,11 +43,17 @@ export async function startPeer(place: PeerPlace, { target, clock, signal }: Res
     'tls.key': keyPem,
     'ca.crt': place.ca.certificatePem,
     'signing.key': `${formatSigningKey({ keyId: 'ed25519:peer', seed: new Secret(encodeBase64(newSeed())) })}\n`,
-    'log.yaml': 'version: 1\nhandlers: {console: {class: logging.StreamHandler, stream: "ext://sys.stdout"}}\nroot: {level: INFO, handlers: [console]}\n',
+    'log.yaml':
+      'version: 1\nhandlers: {console: {class: logging.StreamHandler, stream: "ext://sys.stdout"}}\nroot: {level: INFO, handlers: [console]}\n',
     // JSON is YAML.
-    'homeserver.yaml': JSON.stringify(configuration(place, directory, { ...target.database, database: DATABASE }), null, 2),
+    'homeserver.yaml': JSON.stringify(
+      configuration(place, directory, { ...target.database, database: DATABASE }),
+      null,
+      2,
+    ),
   };
-  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text, { mode: 0o600 });
+  for (const [name, text] of Object.entries(files))
+    await writeFile(join(directory, name), text, { mode: 0o600 });
   await place.environment.handOver(directory);
   const argv = startArgv({ program: place.program, configFiles: [join(directory, 'homeserver.yaml')] });
   const service = await place.environment.run('peer', { argv, cwd: directory });
@@ -70,7 +80,17 @@ function configuration(place: PeerPlace, directory: string, database: PostgresTa
     federation_custom_ca_list: [join(directory, 'ca.crt')],
     trusted_key_servers: [],
     ip_range_blacklist: [],
-    database: { name: 'psycopg2', args: { host: database.host, port: database.port, user: database.user, dbname: database.database, cp_min: 1, cp_max: 5 } },
+    database: {
+      name: 'psycopg2',
+      args: {
+        host: database.host,
+        port: database.port,
+        user: database.user,
+        dbname: database.database,
+        cp_min: 1,
+        cp_max: 5,
+      },
+    },
     media_store_path: join(directory, 'media_store'),
     signing_key_path: join(directory, 'signing.key'),
     log_config: join(directory, 'log.yaml'),
