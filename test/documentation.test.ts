@@ -119,7 +119,8 @@ describe('commands that the documentation shows', () => {
 
 describe('the files of the project', () => {
   // With an escape each, so that this file does not find itself.
-  const MACHINE = /\/w\x6frk\/(?:main|shared)|\/r\x6fot\/\.|\/h\x6fme\/[a-z]|"res\x6flved":|npmjs\.\x6frg\/|_authT\x6fken/;
+  const MACHINE =
+    /\/w\x6frk\/(?:main|shared)|\/r\x6fot\/\.|\/h\x6fme\/[a-z]|"res\x6flved":|npmjs\.\x6frg\/|_authT\x6fken/;
 
   it('name no path of the machine they were written on, and no registry', async () => {
     const found: string[] = [];
