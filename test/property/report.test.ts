@@ -94,8 +94,8 @@ it('every report can be rendered, and HTML and JUnit are well-formed', { timeout
       expect(problemOf(renderJunit(any))).toBeUndefined();
       expect(JSON.parse(renderJson(any))).toMatchObject({ schema: 'lifeboat-drill-report/1' });
       expect(renderMarkdown(any)).toContain(`${any.result}: drill of `);
-      // oxlint-disable-next-line no-control-regex
       expect(renderTerminal(any, { color: false, verbose: true })).not.toMatch(
+        // oxlint-disable-next-line no-control-regex
         /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/,
       );
     }),
