@@ -36,8 +36,12 @@ export async function databaseTarget(
   };
 }
 
+/** Stands where libpq lets the host be empty, and WHATWG's URL does not. */
+const NO_HOST = 'no-host.invalid';
+
 function parseUrl(text: string): Partial<PostgresTarget> {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const whole = text.replace(/^(\w+:\/\/[^/?#]*@)(?=\/)/, `$1${NO_HOST}`);
+  const url = URL.canParse(whole) ? new URL(whole) : undefined;
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) {
     throw new LifeboatError('usage', '--database is not a URL of PostgreSQL', {
       hint: 'Write postgresql://USER@HOST:PORT/DATABASE.',
@@ -56,7 +60,9 @@ function parseUrl(text: string): Partial<PostgresTarget> {
     value === null || value === '' ? undefined : decodeURIComponent(value);
   return {
     // A socket's directory does not fit where a host name stands: libpq takes it as ?host=.
-    host: part(url.searchParams.get('host')) ?? part(url.hostname.replace(/^\[(.*)\]$/, '$1')),
+    host:
+      part(url.searchParams.get('host')) ??
+      part(url.hostname.replace(/^\[(.*)\]$/, '$1').replace(NO_HOST, '')),
     port: url.port === '' ? undefined : Number(url.port),
     user: part(url.username),
     database: part(url.pathname.slice(1)),

@@ -23,7 +23,7 @@ export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
 export function toLifeboatError(thrown: unknown): LifeboatError {
   if (thrown instanceof LifeboatError) return thrown;
   if (thrown instanceof CommanderError) return usageError(thrown);
-  const { name, code } = thrown as { name?: unknown; code?: unknown };
+  const { name, code } = (thrown ?? {}) as { name?: unknown; code?: unknown };
   if (name === 'AbortError' || code === 'ABORT_ERR')
     return new LifeboatError('interrupted', 'interrupted', { cause: thrown });
   if (code === 'ENOSPC')
