@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Clock } from '../core/clock.ts';
-import { LifeboatError, messageOf } from '../core/errors.ts';
+import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import { openRepository } from '../repository/index.ts';
 import type { Repository } from '../repository/port.ts';
@@ -17,7 +17,7 @@ export interface RepositoryPlace {
   readonly stateDirectory: string;
 }
 
-/** Errors: `repository-missing`, `repository-version`, `repository-damaged`, `identity-missing`. */
+/** Errors: `repository-missing`, `repository-version`, `repository-damaged`, `identity-missing`, `key-file-mode`. */
 export async function openAt(place: RepositoryPlace, clock: Clock): Promise<Repository> {
   const { hostKeyFile, adminKeyFile, identityFile, stateDirectory } = place;
   const identities = identityFile === undefined ? [] : await readIdentities(identityFile);
@@ -33,9 +33,10 @@ export async function openAt(place: RepositoryPlace, clock: Clock): Promise<Repo
   });
 }
 
-/** A file as `age-keygen` writes it: identities, one a line, and comments. Errors: `identity-missing`. */
+/** A file as `age-keygen` writes it: identities, one a line, and comments. Errors: `identity-missing`, `key-file-mode`. */
 async function readIdentities(file: string): Promise<Secret[]> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+  const text = await readPrivately(file).catch((error: unknown) => {
+    if (isLifeboatError(error)) throw error;
     throw new LifeboatError('identity-missing', `cannot read the identity ${file}: ${messageOf(error)}`, {
       hint: 'Bring the file with the recovery identity that `lifeboat init` showed, and name it with --identity.',
       cause: error,
@@ -54,4 +55,23 @@ async function readIdentities(file: string): Promise<Secret[]> {
         : 'It must have a line that begins with AGE-SECRET-KEY-1.',
     context: { file },
   });
+}
+
+const GROUP_OR_WORLD = 0o077;
+
+/** It opens every snapshot: nobody else may have it. Pipes (`--identity <(...)`) and terminals have no mode that says anything. */
+async function readPrivately(file: string): Promise<string> {
+  await using handle = await open(file, 'r');
+  const stats = await handle.stat();
+  if (stats.isFile() && (stats.mode & GROUP_OR_WORLD) !== 0) {
+    const mode = (stats.mode & 0o777).toString(8);
+    throw new LifeboatError('key-file-mode', `identity ${file} has mode ${mode}: others can read it`, {
+      hint: [
+        `Run \`chmod 600 ${file}\`, and think about who could have read it.`,
+        'Where the file system has no modes (FAT on a stick), copy it to one that has.',
+      ],
+      context: { file },
+    });
+  }
+  return await handle.readFile('utf8');
 }
