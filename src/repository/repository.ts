@@ -164,7 +164,7 @@ function listKeys(config: RepositoryConfig): KeyListing {
 function missingRepository(store: ObjectStore, cause: unknown): LifeboatError {
   return new LifeboatError('repository-missing', `there is no repository at ${store.location}`, {
     cause,
-    hint: 'Run `lifeboat init`, or correct repository.location in lifeboat.yaml.',
+    hint: 'Run `lifeboat init`, or correct repository.path in lifeboat.yaml, or --repository.',
   });
 }
 
