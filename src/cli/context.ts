@@ -22,8 +22,16 @@ export interface CommandContext {
   configIfAny(): Promise<Config | undefined>;
   /** With --repository no configuration is needed. Errors: as `openAt`. */
   repository(): Promise<Repository>;
+  /** Another command line, run in this process; what it prints comes back. For the demo. */
+  runCommandLine(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandLineResult>;
   /** What a person types; undefined when nobody is there to be asked. */
   ask(question: string): Promise<string | undefined>;
+}
+
+export interface CommandLineResult {
+  readonly exitStatus: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 export function createContext(

@@ -9,7 +9,7 @@ import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import { VERSION } from '../jobs/version.ts';
 import { COMMANDS } from './commands/index.ts';
 import { askPerson } from './ask.ts';
-import { createContext } from './context.ts';
+import { createContext, type CommandLineResult } from './context.ts';
 import { exitStatusOf, toLifeboatError } from './exit.ts';
 import type { GlobalFlags } from './flags.ts';
 import { createOutput, type Output, type Streams } from './output.ts';
@@ -54,7 +54,8 @@ async function run(
   const { signal, release } = abortOnSignals(signals ?? process);
   try {
     const ask = (question: string) => askPerson(question, { input: stdin, output: stderr, signal });
-    return await command.run(input, createContext({ flags, env, clock: systemClock, output, signal, ask }));
+    const runCommandLine = (argv: readonly string[], more: Readonly<Record<string, string>>) => runInside(argv, { ...env, ...more });
+    return await command.run(input, createContext({ flags, env, clock: systemClock, output, signal, ask, runCommandLine }));
   } catch (thrown) {
     // Whatever broke because everything was being stopped is not the fault to tell.
     if (signal.aborted && !isLifeboatError(thrown, 'interrupted'))
@@ -63,6 +64,18 @@ async function run(
   } finally {
     release();
   }
+}
+
+async function runInside(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<CommandLineResult> {
+  const said = { stdout: '', stderr: '' };
+  const into = (name: keyof typeof said) => ({
+    write: (text: string) => {
+      said[name] += text;
+      return true;
+    },
+  });
+  const exitStatus = await main(argv, { stdout: into('stdout'), stderr: into('stderr'), env });
+  return { exitStatus, ...said };
 }
 
 /** An unknown option must be told as JSON too, to who asked for JSON. */

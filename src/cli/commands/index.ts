@@ -1,7 +1,9 @@
 import type { Command } from '../definition.ts';
 import { backupCommand } from './backup.ts';
 import { checkCommand } from './check.ts';
+import { configSchemaCommand } from './config-schema.ts';
 import { configValidateCommand } from './config-validate.ts';
+import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { drillCommand } from './drill.ts';
 import { forgetCommand } from './forget.ts';
@@ -30,5 +32,7 @@ export const COMMANDS: readonly Command[] = [
   unpinCommand,
   keysCommand,
   configValidateCommand,
+  configSchemaCommand,
   doctorCommand,
+  demoCommand,
 ];

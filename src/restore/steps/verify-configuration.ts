@@ -12,7 +12,7 @@ import { same } from '../findings.ts';
 import type { PlacedFile } from '../source.ts';
 import type { Check, Step } from '../step.ts';
 
-const OVERLAY_FILE = 'lifeboat-overlay.yaml';
+export const OVERLAY_FILE = 'lifeboat-overlay.yaml';
 
 /** Step 4: the configuration as it was, an overlay for the new place, and both read by the homeserver's own code. */
 export const verifyConfigurationStep: Step<RestoreContext> = {
