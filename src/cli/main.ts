@@ -54,8 +54,12 @@ async function run(
   const { signal, release } = abortOnSignals(signals ?? process);
   try {
     const ask = (question: string) => askPerson(question, { input: stdin, output: stderr, signal });
-    const runCommandLine = (argv: readonly string[], more: Readonly<Record<string, string>>) => runInside(argv, { ...env, ...more });
-    return await command.run(input, createContext({ flags, env, clock: systemClock, output, signal, ask, runCommandLine }));
+    const runCommandLine = (argv: readonly string[], more: Readonly<Record<string, string>>) =>
+      runInside(argv, { ...env, ...more });
+    return await command.run(
+      input,
+      createContext({ flags, env, clock: systemClock, output, signal, ask, runCommandLine }),
+    );
   } catch (thrown) {
     // Whatever broke because everything was being stopped is not the fault to tell.
     if (signal.aborted && !isLifeboatError(thrown, 'interrupted'))

@@ -75,9 +75,10 @@ function buildProgram(
     const [first, second] = command.name.split(' ') as [string, string?];
     if (second === undefined) addCommand(program, first, command, onRun);
     else {
-      const group =
-        groups.get(first) ?? program.command(first).summary(command.summary).description(command.summary);
+      const group = groups.get(first) ?? program.command(first);
       groups.set(first, group);
+      group.summary([group.summary(), command.summary].filter((text) => text !== '').join('; '));
+      group.description(group.summary());
       addCommand(group, second, command, onRun);
     }
   }

@@ -89,7 +89,7 @@ describe('help', () => {
       expect(listed).toEqual(expect.arrayContaining([EXIT.ok, EXIT.usage, EXIT.interrupted]));
       expect(listed.every((status) => known.has(status))).toBe(true);
 
-      const own = [...examples!.matchAll(/^ {2}lifeboat (.+?)(?: \||&&|$)/gm)].map(([, line]) =>
+      const own = [...examples!.matchAll(/^ {2}lifeboat (.+?)(?: [|>]|&&|$)/gm)].map(([, line]) =>
         line!.trim().split(/\s+/),
       );
       expect(own.length).toBeGreaterThan(0);

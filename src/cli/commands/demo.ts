@@ -19,12 +19,22 @@ export const demoCommand = defineCommand<DemoFlags>({
     '`npm run demo` installs what it needs first.',
   arguments: [],
   options: [
-    { flags: '--program <PYTHON>', description: 'interpreter of a Synapse; by default the one that `npm run demo` installs' },
-    { flags: '--report-dir <DIR>', description: 'where the reports of the drill go (default: lifeboat-reports)' },
+    {
+      flags: '--program <PYTHON>',
+      description: 'interpreter of a Synapse; by default the one that `npm run demo` installs',
+    },
+    {
+      flags: '--report-dir <DIR>',
+      description: 'where the reports of the drill go (default: lifeboat-reports)',
+    },
     { flags: '--keep', description: 'leave the directories of the servers, to look at them' },
   ],
   examples: [{ command: 'lifeboat demo', meaning: 'Three minutes to see what this is about.' }],
-  exits: { failed: EXIT_MEANING.failed, drillFailed: EXIT_MEANING.drillFailed, drillImpossible: EXIT_MEANING.drillImpossible },
+  exits: {
+    failed: EXIT_MEANING.failed,
+    drillFailed: EXIT_MEANING.drillFailed,
+    drillImpossible: EXIT_MEANING.drillImpossible,
+  },
   run: async ({ options }, context) => {
     const { output, clock, signal, runCommandLine } = context;
     await runDemo({
@@ -41,8 +51,16 @@ export const demoCommand = defineCommand<DemoFlags>({
         const indented = stdout.replace(/^(?=.)/gm, '        ').trimEnd();
         if (!quiet && indented !== '') output.print(indented);
         if (exitStatus === EXIT.ok) return stdout;
-        const code = exitStatus === EXIT.drillFailed ? 'drill-failed' : signal.aborted ? 'interrupted' : 'command-failed';
-        throw new LifeboatError(code, `lifeboat ${argv[0]} ended with status ${exitStatus}: ${stderr.trim().split('\n').slice(-3).join(' / ')}`);
+        const code =
+          exitStatus === EXIT.drillFailed
+            ? 'drill-failed'
+            : signal.aborted
+              ? 'interrupted'
+              : 'command-failed';
+        throw new LifeboatError(
+          code,
+          `lifeboat ${argv[0]} ended with status ${exitStatus}: ${stderr.trim().split('\n').slice(-3).join(' / ')}`,
+        );
       },
     });
     return EXIT.ok;
