@@ -63,6 +63,7 @@ export const demoCommand = defineCommand<DemoFlags>({
         );
       },
     });
+    output.message('summary', { command: 'demo', ok: true });
     return EXIT.ok;
   },
 });
