@@ -55,12 +55,17 @@ export async function createDrillCa(validForMs = 24 * 3_600_000): Promise<DrillC
           new x509.BasicConstraintsExtension(false, undefined, true),
           new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
           new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-          new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }))),
+          new x509.SubjectAlternativeNameExtension(
+            names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })),
+          ),
           await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey),
         ],
       });
       const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', own.privateKey));
-      return { certificatePem: certificate.toString('pem'), keyPem: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY') };
+      return {
+        certificatePem: certificate.toString('pem'),
+        keyPem: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY'),
+      };
     },
   };
 }

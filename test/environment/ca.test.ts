@@ -16,7 +16,10 @@ describe('the drill CA', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const port = (server.address() as { port: number }).port;
     const secure = await new Promise<TLSSocket>((resolve, reject) => {
-      const socket = connect({ port, host: '127.0.0.1', servername: 'example.com', ca: ca.certificatePem }, () => resolve(socket));
+      const socket = connect(
+        { port, host: '127.0.0.1', servername: 'example.com', ca: ca.certificatePem },
+        () => resolve(socket),
+      );
       socket.once('error', reject);
     });
     expect(secure.authorized).toBe(true);
@@ -27,6 +30,8 @@ describe('the drill CA', () => {
   it('is not trusted by the certificates of another drill', async () => {
     const [one, other] = [await createDrillCa(), await createDrillCa()];
     const { certificatePem } = await one.issue(['example.com']);
-    expect(new X509Certificate(certificatePem).verify(new X509Certificate(other.certificatePem).publicKey)).toBe(false);
+    expect(
+      new X509Certificate(certificatePem).verify(new X509Certificate(other.certificatePem).publicKey),
+    ).toBe(false);
   });
 });

@@ -1,15 +1,34 @@
-import { lstat, mkdtemp, readdir, readFile, rm, writeFile, chmod } from 'node:fs/promises';
+import { chmod, lstat, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LifeboatError, messageOf } from '../../core/errors.ts';
 
 const PREFIX = 'lifeboat-drill-';
 const OWNER_FILE = 'owner.json';
+/** sun_path of unix(7), without the NUL at its end. */
+const LONGEST_SOCKET_PATH = 107;
+const LONGEST_SOCKET = `${PREFIX}XXXXXX/work/postgres/run/.s.PGSQL.5432`;
 
 /**
  * A directory of its own for each drill, which says whose it is: when lifeboat is killed, everything that ran in it is
- * gone at once, but the files stay, and the next drill removes them.
+ * gone at once, but the files stay, and the next drill removes them. Errors: `drill-impossible`.
  */
 export async function makeDrillDirectory(base: string): Promise<string> {
-  const directory = await mkdtemp(join(base, PREFIX));
+  const length = Buffer.byteLength(join(base, LONGEST_SOCKET));
+  if (length > LONGEST_SOCKET_PATH) {
+    throw new LifeboatError(
+      'drill-impossible',
+      `${base} is too long a path: its sockets would have ${length} bytes of ${LONGEST_SOCKET_PATH}`,
+      {
+        hint: 'Name a shorter directory in lifeboat.yaml as drill.work_directory.',
+      },
+    );
+  }
+  const directory = await mkdtemp(join(base, PREFIX)).catch((error: unknown) => {
+    throw new LifeboatError('drill-impossible', `cannot make the drill's directory: ${messageOf(error)}`, {
+      hint: 'Name a directory that lifeboat may write to in lifeboat.yaml as drill.work_directory.',
+      cause: error,
+    });
+  });
   // Others may pass through, to what belongs to the drill's user, and may not look.
   await chmod(directory, 0o711);
   const owner = { pid: process.pid, startedAt: await startTimeOf(process.pid) };
@@ -37,7 +56,10 @@ async function isOurs(directory: string): Promise<boolean> {
 
 async function isInUse(directory: string): Promise<boolean> {
   try {
-    const owner = JSON.parse(await readFile(join(directory, OWNER_FILE), 'utf8')) as { pid: number; startedAt: string };
+    const owner = JSON.parse(await readFile(join(directory, OWNER_FILE), 'utf8')) as {
+      pid: number;
+      startedAt: string;
+    };
     return (await startTimeOf(owner.pid)) === owner.startedAt;
   } catch {
     // No owner file: made this moment, or half removed. An hour decides.

@@ -1,19 +1,24 @@
+import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { LifeboatError } from '../../core/errors.ts';
 import { startService, type Service } from '../../exec/index.ts';
-import type { Answer, Event, Request } from './protocol.ts';
+import type { Answer, Event, Request, StartRequest } from './protocol.ts';
 
 /** Our end of the conversation with the agent. */
 export interface Agent {
   /** Errors: what the agent answered, as `drill-impossible`. */
   ask<Result>(request: Request): Promise<Result>;
-  /** Resolves when the named service has ended. */
-  exitOf(name: string): Promise<{ readonly exitCode: number }>;
+  /** Starts a service; `ended` resolves when it has ended, or everything has. Errors: `internal` when the name is taken. */
+  start(service: StartRequest): Promise<{ readonly ended: Promise<Exit> }>;
   /** Ends the sandbox and everything in it; idempotent. */
   end(): Promise<void>;
 }
 
 const GRACE_MS = 5000;
+
+interface Exit {
+  readonly exitCode: number;
+}
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;
@@ -21,10 +26,14 @@ interface Waiting {
 }
 
 /** Errors: `drill-impossible` with what bubblewrap or the agent said. */
-export async function startAgent(argv: readonly string[], logFile: string, readLog: () => Promise<string>): Promise<Agent> {
+export async function startAgent(
+  argv: readonly string[],
+  logFile: string,
+  hints: () => Promise<string[]>,
+): Promise<Agent> {
   const service = await startService(argv, { stdio: 'pipe', logFile });
   const waiting = new Map<number, Waiting>();
-  const exits = new Map<string, (exit: { exitCode: number }) => void>();
+  const exits = new Map<string, (exit: Exit) => void>();
   let lastId = 0;
   let gone: Error | undefined;
 
@@ -33,13 +42,24 @@ export async function startAgent(argv: readonly string[], logFile: string, readL
       const message = JSON.parse(line) as Answer | Event;
       if (!('event' in message)) settle(waiting, message);
       else if (message.event === 'ready') resolve();
-      else exits.get(message.name)?.({ exitCode: message.exitCode });
+      else {
+        exits.get(message.name)?.({ exitCode: message.exitCode });
+        exits.delete(message.name);
+      }
     };
     if (service.stdout !== null) createInterface({ input: service.stdout }).on('line', receive);
     void service.ended.then(async ({ exitCode }) => {
-      gone = new LifeboatError('drill-impossible', `the sandbox ended (status ${exitCode}): ${(await readLog()).trim() || 'no message'}`, {
-        hint: 'Run `lifeboat doctor`: it says what the sandbox needs.',
-      });
+      const said = (await readFile(logFile, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join(' / ');
+      gone = new LifeboatError(
+        'drill-impossible',
+        `the sandbox ended (status ${exitCode}): ${said || 'no message'}`,
+        {
+          hint: [
+            ...(await hints()),
+            'Run `lifeboat doctor`: it really makes a sandbox, and says what it needs.',
+          ],
+        },
+      );
       for (const { reject: fail } of waiting.values()) fail(gone);
       for (const exit of exits.values()) exit({ exitCode: -1 });
       reject(gone);
@@ -49,15 +69,27 @@ export async function startAgent(argv: readonly string[], logFile: string, readL
   service.stdin?.on('error', () => undefined);
   await ready;
 
+  const ask = <Result>(request: Request) =>
+    new Promise<Result>((resolve, reject) => {
+      if (gone !== undefined) return reject(gone);
+      lastId += 1;
+      waiting.set(lastId, { resolve: resolve as Waiting['resolve'], reject });
+      service.stdin?.write(`${JSON.stringify({ id: lastId, ...request })}\n`);
+    });
+
   return {
-    ask: <Result>(request: Request) =>
-      new Promise<Result>((resolve, reject) => {
-        if (gone !== undefined) return reject(gone);
-        lastId += 1;
-        waiting.set(lastId, { resolve: resolve as Waiting['resolve'], reject });
-        service.stdin?.write(`${JSON.stringify({ id: lastId, ...request })}\n`);
-      }),
-    exitOf: (name) => new Promise((resolve) => exits.set(name, resolve)),
+    ask,
+    start: async (request) => {
+      const { name } = request;
+      if (exits.has(name)) throw new LifeboatError('internal', `a service named ${name} is running already`);
+      // Before it is started: it may end in the same breath.
+      const ended = new Promise<Exit>((resolve) => exits.set(name, resolve));
+      await ask(request).catch((error: unknown) => {
+        exits.delete(name);
+        throw error;
+      });
+      return { ended };
+    },
     end: () => endService(service),
   };
 }
@@ -65,7 +97,8 @@ export async function startAgent(argv: readonly string[], logFile: string, readL
 function settle(waiting: Map<number, Waiting>, message: Answer): void {
   const call = waiting.get(message.id);
   waiting.delete(message.id);
-  if ('error' in message) call?.reject(new LifeboatError('drill-impossible', `inside the sandbox: ${message.error}`));
+  if ('error' in message)
+    call?.reject(new LifeboatError('drill-impossible', `inside the sandbox: ${message.error}`));
   else call?.resolve(message.result);
 }
 

@@ -22,12 +22,13 @@ export function openConnection(gate: string, port: number): Promise<Socket> {
       if (end < 0 && head.length < LONGEST_ANSWER) return;
       const answer = head.subarray(0, Math.max(end, 0)).toString();
       if (answer !== 'OK') return fail(answer.replace(/^NO /, ''));
-      socket.off('readable', onReadable).off('error', onError).off('close', onClose);
+      socket.off('readable', onReadable).off('error', onError).off('close', onClose).off('end', onClose);
       const rest = head.subarray(end + 1);
       if (rest.length > 0) socket.unshift(rest);
       resolve(socket);
     };
-    socket.on('error', onError).on('close', onClose).on('readable', onReadable);
+    // `end` too: with allowHalfOpen an agent that dies in the middle closes nothing on our side.
+    socket.on('error', onError).on('close', onClose).on('end', onClose).on('readable', onReadable);
     socket.once('connect', () => socket.write(`CONNECT ${port}\n`));
   });
 }

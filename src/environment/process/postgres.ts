@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { connect, newestClient } from '../../database/index.ts';
+import { findProgram } from '../../exec/index.ts';
 import type { PostgresTarget } from '../../database/port.ts';
 import type { Environment } from '../port.ts';
 
@@ -76,14 +77,20 @@ export function installationParts(programs: string | undefined): string[] {
 }
 
 async function serverProgram(name: string, directory: string | undefined): Promise<string> {
-  try {
-    return (await newestClient(name, directory)).path;
-  } catch (error) {
-    throw new LifeboatError('drill-impossible', messageOf(error), {
-      hint: 'The drill starts a PostgreSQL server of its own: apt-get install postgresql, or name its directory in lifeboat.yaml as drill.postgres_directory.',
-      cause: error,
-    });
-  }
+  // A directory that was named is meant: no other version in its place.
+  const path =
+    directory === undefined
+      ? (await newestClient(name).catch(() => undefined))?.path
+      : findProgram(join(directory, name));
+  if (path !== undefined) return path;
+  const where = directory === undefined ? '' : ` in ${directory}`;
+  throw new LifeboatError(
+    'drill-impossible',
+    `${name}, a program of the PostgreSQL server, is not installed${where}`,
+    {
+      hint: 'Install it: apt-get install postgresql, or name its directory in lifeboat.yaml as drill.postgres_directory.',
+    },
+  );
 }
 
 async function waitUntilReady(

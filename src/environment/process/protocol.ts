@@ -4,12 +4,14 @@
  */
 export type Request =
   | ({ readonly op: 'exec'; readonly timeoutMs: number } & Command)
-  | ({ readonly op: 'start'; readonly name: string; readonly log: string } & Command)
+  | StartRequest
   | { readonly op: 'stop'; readonly name: string; readonly graceMs: number }
   | { readonly op: 'listen'; readonly port: number; readonly socket: string }
   | { readonly op: 'escape'; readonly targets: readonly EscapeTarget[] }
   | { readonly op: 'packets' }
   | { readonly op: 'lookups' };
+
+export type StartRequest = { readonly op: 'start'; readonly name: string; readonly log: string } & Command;
 
 export interface Command {
   readonly argv: readonly string[];
@@ -18,13 +20,15 @@ export interface Command {
 }
 
 export interface EscapeTarget {
-  readonly how: 'tcp' | 'udp' | 'dns' | 'file' | 'socket';
+  readonly how: 'tcp' | 'udp' | 'dns' | 'route' | 'file' | 'socket';
   readonly to: string;
   readonly port: number;
 }
 
-export type Answer = { readonly id: number; readonly result: unknown } | { readonly id: number; readonly error: string };
-export type Event = { readonly event: 'ready' } | { readonly event: 'exit'; readonly name: string; readonly exitCode: number };
+export type Answer =
+  { readonly id: number; readonly result: unknown } | { readonly id: number; readonly error: string };
+export type Event =
+  { readonly event: 'ready' } | { readonly event: 'exit'; readonly name: string; readonly exitCode: number };
 
 /** Given to the agent as its only argument, JSON. */
 export interface AgentSettings {

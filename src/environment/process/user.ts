@@ -25,7 +25,10 @@ export async function chooseUser(): Promise<SandboxUser> {
     const candidate = randomInt(DYNAMIC.from, DYNAMIC.to + 1);
     if (!taken.has(candidate)) return { uid: candidate, gid: candidate, name: 'drill', borrowed: true };
   }
-  throw new LifeboatError('drill-impossible', `no unused user id between ${DYNAMIC.from} and ${DYNAMIC.to} was found`);
+  throw new LifeboatError(
+    'drill-impossible',
+    `no unused user id between ${DYNAMIC.from} and ${DYNAMIC.to} was found`,
+  );
 }
 
 async function idsInUse(): Promise<Set<number>> {

@@ -13,24 +13,40 @@ const STRAYS_KEPT = 1000;
  * not exist, which is said at once: a homeserver that looks up SRV records would otherwise wait for a minute. Names that do
  * not exist are remembered: somebody wanted to reach the outside world.
  */
-export function startNameServer(settings: AgentSettings): { ready: Promise<void>; strays: () => string[] } {
-  const hostNames = new Set(settings.hostNames.map((name) => name.toLowerCase()));
+export function startNameServer(settings: NameSettings): { ready: Promise<void>; strays: () => string[] } {
   const strays = new Set<string>();
   const socket = createSocket('udp4');
   socket.on('message', (query, from) => {
-    const question = readQuestion(query);
-    if (question === undefined) return;
-    const answer = resolve(question, hostNames, settings.srv);
-    const known = answer !== undefined || isKnown(question.name, hostNames);
-    if (!known && strays.size < STRAYS_KEPT) strays.add(question.name);
-    socket.send(encode(query, question.end, answer, known), from.port, from.address);
+    const answered = answerQuery(query, settings);
+    if (answered === undefined) return;
+    if (answered.stray !== undefined && strays.size < STRAYS_KEPT) strays.add(answered.stray);
+    socket.send(answered.reply, from.port, from.address);
   });
   const ready = new Promise<void>((done, reject) => {
     socket.once('error', reject);
-    socket.bind(53, '127.0.0.1', () => done());
+    socket.bind(53, '127.0.0.1', () => {
+      // A reply that cannot be delivered is the asker's loss.
+      socket.off('error', reject).on('error', () => undefined);
+      done();
+    });
   });
   return { ready, strays: () => [...strays] };
 }
+
+/** The reply to one datagram, and the name when it is none of ours; undefined when there is no question in it. */
+export function answerQuery(
+  query: Buffer,
+  settings: NameSettings,
+): { reply: Buffer; stray: string | undefined } | undefined {
+  const question = readQuestion(query);
+  if (question === undefined) return undefined;
+  const hostNames = new Set(settings.hostNames.map((name) => name.toLowerCase()));
+  const answer = resolve(question, hostNames, settings.srv);
+  const known = answer !== undefined || isKnown(question.name, hostNames);
+  return { reply: encode(query, question.end, answer, known), stray: known ? undefined : question.name };
+}
+
+type NameSettings = Pick<AgentSettings, 'hostNames' | 'srv'>;
 
 interface Question {
   readonly name: string;
@@ -56,18 +72,26 @@ function readQuestion(query: Buffer): Question | undefined {
   return { name: labels.join('.').toLowerCase(), type: query.readUInt16BE(at + 1), end: at + 5 };
 }
 
-function resolve({ name, type }: Question, hostNames: ReadonlySet<string>, srv: AgentSettings['srv']): Resolved | undefined {
+function resolve(
+  { name, type }: Question,
+  hostNames: ReadonlySet<string>,
+  srv: AgentSettings['srv'],
+): Resolved | undefined {
   if (type === TYPE.A && hostNames.has(name)) return { type, data: Buffer.from([127, 0, 0, 1]) };
-  const service = type === TYPE.SRV ? srv[name] : undefined;
+  const known = Object.entries(srv).find(([service]) => service.toLowerCase() === name);
+  const service = type === TYPE.SRV ? known?.[1] : undefined;
   if (service === undefined) return undefined;
   const head = Buffer.alloc(6); // priority 0, weight 0, port
   head.writeUInt16BE(service.port, 4);
   return { type, data: Buffer.concat([head, encodeName(service.target)]) };
 }
 
-/** Asking our own names for what they do not have (AAAA, SRV below them) is no attempt to leave. */
+/**
+ * Asking our own names for what they do not have (AAAA, or SRV by `_service._tcp.`) is no attempt to leave; asking for a
+ * host below them is: push.example.com is not example.com.
+ */
 function isKnown(name: string, hostNames: ReadonlySet<string>): boolean {
-  return [...hostNames].some((known) => name === known || name.endsWith(`.${known}`));
+  return hostNames.has(name.replace(/^(?:_[^.]+\.)+/, ''));
 }
 
 function encode(query: Buffer, end: number, answer: Resolved | undefined, known: boolean): Buffer {
@@ -86,6 +110,8 @@ function encode(query: Buffer, end: number, answer: Resolved | undefined, known:
 }
 
 function encodeName(name: string): Buffer {
-  const labels = name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, 'latin1')]));
+  const labels = name
+    .split('.')
+    .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, 'latin1')]));
   return Buffer.concat([...labels, Buffer.from([0])]);
 }

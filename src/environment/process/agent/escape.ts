@@ -3,13 +3,19 @@ import { lookup } from 'node:dns/promises';
 import { openSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { EscapeTarget } from '../protocol.ts';
+import { wayOut } from './network.ts';
 
 /** A kernel that drops packets instead of refusing them would let us wait; in an empty namespace the answer is immediate. */
 const PATIENCE_MS = 3000;
 
 /** Really tries; an attempt that succeeds is the failure. */
-export async function attempt(target: EscapeTarget): Promise<{ target: string; escaped: boolean; observed: string }> {
-  const title = target.how === 'tcp' || target.how === 'udp' ? `${target.how.toUpperCase()} ${bracketed(target.to)}:${target.port}` : `${target.how} ${target.to}`;
+export async function attempt(
+  target: EscapeTarget,
+): Promise<{ target: string; escaped: boolean; observed: string }> {
+  const title =
+    target.how === 'tcp' || target.how === 'udp'
+      ? `${target.how.toUpperCase()} ${bracketed(target.to)}:${target.port}`
+      : `${target.how} ${target.to}`;
   try {
     const observed = await withPatience(tryOnce(target));
     return { target: title, escaped: true, observed };
@@ -29,6 +35,8 @@ async function tryOnce({ how, to, port }: EscapeTarget): Promise<string> {
       return send(to, port);
     case 'dns':
       return (await lookup(to)).address;
+    case 'route':
+      return wayOut();
     case 'file':
       openSync(to, 'r');
       return 'opened';

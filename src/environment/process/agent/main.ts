@@ -19,7 +19,9 @@ async function answer(request: Request): Promise<unknown> {
     case 'exec':
       return execute(request, request.timeoutMs);
     case 'start':
-      return start(request.name, request, request.log, (exitCode) => say({ event: 'exit', name: request.name, exitCode }));
+      return start(request.name, request, request.log, (exitCode) =>
+        say({ event: 'exit', name: request.name, exitCode }),
+      );
     case 'stop':
       return stop(request.name, request.graceMs);
     case 'listen':

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 
 /** Packets sent by any interface but loopback, since the namespace was made (/proc/net/dev, 10th column). */
 export function outsidePackets(): number {
@@ -9,4 +10,18 @@ export function outsidePackets(): number {
     if (name !== undefined && name !== '' && name !== 'lo') sent += Number(columns[9] ?? 0);
   }
   return sent;
+}
+
+/** A route or an interface that leads away from loopback; errors when there is none. */
+export function wayOut(): string {
+  const others = Object.entries(networkInterfaces()).filter(([, addresses]) =>
+    addresses?.some(({ internal }) => !internal),
+  );
+  const [, ...routes] = readFileSync('/proc/net/route', 'utf8').trim().split('\n');
+  const found = [
+    ...others.map(([name]) => `interface ${name}`),
+    ...routes.map((line) => `route by ${line.split('\t')[0]}`),
+  ];
+  if (found.length > 0) return found.join(', ');
+  throw new Error('no route, and no interface but lo');
 }

@@ -6,10 +6,18 @@ import type { Command } from '../protocol.ts';
 const KEPT = 1024 * 1024;
 const running = new Map<string, ChildProcess>();
 
-export function execute(command: Command, timeoutMs: number): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+export function execute(
+  command: Command,
+  timeoutMs: number,
+): Promise<{ exitCode: number; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
     const [program, ...args] = command.argv;
-    const child = spawn(program ?? '', args, { cwd: command.cwd, env: command.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(program ?? '', args, {
+      cwd: command.cwd,
+      env: command.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     const output = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8').on('data', (text: string) => {
@@ -19,8 +27,14 @@ export function execute(command: Command, timeoutMs: number): Promise<{ exitCode
     const timer = setTimeout(() => {
       output.stderr += `\nended after ${timeoutMs} ms`;
       killGroup(child, 'SIGKILL');
+      // A child that left the group may hold the pipes open for ever.
+      child.stdout.destroy();
+      child.stderr.destroy();
     }, timeoutMs);
-    child.on('error', reject);
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
     child.on('close', (code) => {
       clearTimeout(timer);
       resolve({ exitCode: code ?? -1, ...output });
@@ -29,11 +43,21 @@ export function execute(command: Command, timeoutMs: number): Promise<{ exitCode
 }
 
 /** Resolves with the process id; errors when the program cannot be started. */
-export function start(name: string, command: Command, log: string, onExit: (exitCode: number) => void): Promise<number> {
+export function start(
+  name: string,
+  command: Command,
+  log: string,
+  onExit: (exitCode: number) => void,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const [program, ...args] = command.argv;
     const fd = openSync(log, 'a', 0o600);
-    const child = spawn(program ?? '', args, { cwd: command.cwd, env: command.env, stdio: ['ignore', fd, fd], detached: true });
+    const child = spawn(program ?? '', args, {
+      cwd: command.cwd,
+      env: command.env,
+      stdio: ['ignore', fd, fd],
+      detached: true,
+    });
     closeSync(fd);
     child.on('error', reject);
     child.on('spawn', () => {
