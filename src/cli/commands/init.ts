@@ -110,10 +110,16 @@ export const initCommand = defineCommand<InitFlags>({
     }
     if (settings.adminKeyOut !== undefined)
       output.print(`The admin key is in ${files.adminKeyFile}. It removes snapshots: carry it away too.`);
+    output.print(settings.adminKeyOut === undefined ? THIEF_SIMPLE : THIEF_HARDENED);
     output.print('Next: lifeboat doctor, then lifeboat backup.');
     return EXIT.ok;
   },
 });
+
+const THIEF_SIMPLE =
+  'Simple mode: whoever takes over this host cannot read old snapshots, but can delete them. `lifeboat init --help` has the hardened mode.';
+const THIEF_HARDENED =
+  'Hardened mode: whoever takes over this host can neither read old snapshots nor forget them; deleting files of the repository is up to its disk.';
 
 /** Debian's package, and the volume of the official image. */
 const USUAL_PLACES = ['/etc/matrix-synapse/homeserver.yaml', '/data/homeserver.yaml'];
