@@ -30,14 +30,17 @@ async function deadly<T>(operation: () => Promise<T>): Promise<T> {
 const local = await openLocalStore(root);
 const store: ObjectStore = {
   ...local,
-  put: (key, body) => deadly(() => local.put(key, body)),
+  put: (key, body) => {
+    process.stdout.write(`put ${key}\n`);
+    return deadly(() => local.put(key, body));
+  },
   delete: (key) => deadly(() => local.delete(key)),
 };
 const repository = await openRepository(store, openOptions(directory));
 process.stdout.write('ready\n');
 if (mode === 'backup') {
   const { entry } = await backUp(repository, seededSource(seed));
-  process.stdout.write(`${entry.id}\n`);
+  process.stdout.write(`snapshot ${entry.id}\n`);
 } else {
   const snapshots = await repository.snapshots();
   await repository.forget(

@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import { openRepository } from '../../src/repository/repository.ts';
 import type { ObjectStore } from '../../src/storage/port.ts';
 import { backUp, makeRepository, openOptions, sampleSource } from '../repository/fixture.ts';
@@ -7,15 +10,20 @@ import { copyToMemory, flipBit, type MemoryStore } from '../repository/memory-st
 /** Bits tried in each object of the classes that are only sampled; packs, indexes and the like are covered by one hash each. */
 const SAMPLES = 40;
 
+const memories = mkdtempSync(join(tmpdir(), 'lifeboat-bit-flips-'));
+let machines = 0;
+afterAll(() => rmSync(memories, { recursive: true, force: true }));
+
 /** As a third machine would, that has neither keys nor a memory of the repository. */
 async function detected(store: ObjectStore): Promise<boolean> {
   const { clock, hostname, version } = openOptions('');
+  machines += 1;
   try {
     const repository = await openRepository(store, {
       clock,
       hostname,
       version,
-      stateDirectory: '/nonexistent/lifeboat-state',
+      stateDirectory: join(memories, String(machines)),
     });
     await repository.snapshots();
     return !(await repository.check({ readData: 'all' })).ok;
