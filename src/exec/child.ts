@@ -69,10 +69,15 @@ interface Ended {
   readonly code?: string | undefined;
 }
 
+/** EACCES is also what the kernel says when the PATH leads through a directory that is closed to us (execvp(3)). */
+export function neverStarted({ code }: Ended): boolean {
+  return code === 'ENOENT' || code === 'EACCES';
+}
+
 /** One error for all ways to fail; carries the last lines of stderr, never the arguments. */
 export function childError(argv: readonly string[], result: Ended, stderr: string): LifeboatError {
   const name = basename(argv[0] ?? '');
-  if (result.code === 'ENOENT') return commandMissing(name);
+  if (neverStarted(result)) return commandMissing(name);
   if (result.isCanceled === true) return new LifeboatError('interrupted', `${name} was interrupted`);
   const how =
     result.timedOut === true

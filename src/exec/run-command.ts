@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { childError, programOf, ruled, type ChildOptions } from './child.ts';
+import { childError, neverStarted, programOf, ruled, type ChildOptions } from './child.ts';
 
 export interface RunOptions extends ChildOptions {
   readonly timeoutMs?: number | undefined;
@@ -28,7 +28,7 @@ export async function runCommand(argv: readonly string[], options: RunOptions = 
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
   });
   const { stdout, stderr } = result;
-  const neverRan = result.code === 'ENOENT' || result.isCanceled;
+  const neverRan = neverStarted(result) || result.isCanceled;
   if (neverRan || (options.check === true && result.failed)) throw childError(argv, result, stderr);
   return { exitCode: result.exitCode ?? -1, stdout, stderr };
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -53,6 +53,14 @@ describe('a command', () => {
     await expect(runCommand(['bwrap-is-not-here'])).rejects.toMatchObject({ code: 'command-missing' });
     expect(() => requireProgram('no-such-program')).toThrow(/not installed/);
     expect(findProgram('sh')).toMatch(/\/sh$/);
+  });
+
+  it('is told apart also when the path leads through a directory that is closed to us', async () => {
+    const closed = await mkdtemp(join(tmpdir(), 'lifeboat-exec-'));
+    const file = join(closed, 'program');
+    await writeFile(file, 'no program', { mode: 0o600 });
+    await expect(runCommand([file])).rejects.toMatchObject({ code: 'command-missing' });
+    await rm(closed, { recursive: true });
   });
 
   it('does not inherit our environment', async () => {
