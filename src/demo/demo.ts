@@ -15,7 +15,14 @@ import { OVERLAY_FILE } from '../restore/steps/verify-configuration.ts';
 import type { DrillReport } from '../verify/report/model.ts';
 import { runSynapse, startPostgres, startSynapse, type LabPostgres, type LabSynapse } from './lab/index.ts';
 import { createNarrator, type Narrator } from './narrate.ts';
-import { bridgeRegistration, destroyHomeserver, federationStillWorks, fillWorld, moreWorld, type World } from './world/index.ts';
+import {
+  bridgeRegistration,
+  destroyHomeserver,
+  federationStillWorks,
+  fillWorld,
+  moreWorld,
+  type World,
+} from './world/index.ts';
 
 export interface DemoOptions {
   /** Interpreter of a virtual environment with Synapse. */
@@ -58,12 +65,20 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   const stage: Stage = { directory, narrator, options, stops: [] };
   const started = options.clock.monotonicMs();
   try {
-    const lab = await chapter(stage, 'Start PostgreSQL and two Synapses that federate over TLS', () => startLab(stage));
-    const world = await chapter(stage, 'Fill them as people would, through the client API', () => settle(stage, lab));
-    const later = await chapter(stage, 'Back up, live on for a day, back up again', () => backUp(stage, lab, world));
+    const lab = await chapter(stage, 'Start PostgreSQL and two Synapses that federate over TLS', () =>
+      startLab(stage),
+    );
+    const world = await chapter(stage, 'Fill them as people would, through the client API', () =>
+      settle(stage, lab),
+    );
+    const later = await chapter(stage, 'Back up, live on for a day, back up again', () =>
+      backUp(stage, lab, world),
+    );
     await chapter(stage, 'Lose everything', () => burn(stage, lab));
     await chapter(stage, 'Drill: bring the snapshot to life in a sealed environment', () => drill(stage));
-    await chapter(stage, 'Restore for real, and let the surviving server talk to it', () => restore(stage, lab, later));
+    await chapter(stage, 'Restore for real, and let the surviving server talk to it', () =>
+      restore(stage, lab, later),
+    );
     await summary(stage, options.clock.monotonicMs() - started);
   } finally {
     for (const stop of stage.stops.toReversed()) await stop();
@@ -88,7 +103,10 @@ async function startLab({ directory, narrator, options, stops }: Stage): Promise
     stops.push(server.stop);
     return server;
   };
-  const [home, away] = await Promise.all([start('home', { appservice: bridgeRegistration() }), start('away')]);
+  const [home, away] = await Promise.all([
+    start('home', { appservice: bridgeRegistration() }),
+    start('away'),
+  ]);
   narrator.say(`home, the server that we care for:  ${home.serverName}`);
   narrator.say(`away, the rest of the world:        ${away.serverName}`);
   return { postgres, home, away };
@@ -97,8 +115,12 @@ async function startLab({ directory, narrator, options, stops }: Stage): Promise
 async function settle({ narrator }: Stage, { home, away }: Lab): Promise<World> {
   const world = await fillWorld(home, away, SIZE);
   const { users, rooms, messages, media, thumbnails } = world.counts;
-  narrator.say(`${users} users with devices and one-time keys, ${rooms} rooms (public, private, encrypted, shared with away)`);
-  narrator.say(`${messages} messages, ${media} media with ${thumbnails} thumbnails, an avatar, an appservice`);
+  narrator.say(
+    `${users} users with devices and one-time keys, ${rooms} rooms (public, private, encrypted, shared with away)`,
+  );
+  narrator.say(
+    `${messages} messages, ${media} media with ${thumbnails} thumbnails, an avatar, an appservice`,
+  );
   return world;
 }
 
@@ -126,7 +148,17 @@ async function burn({ narrator }: Stage, { home, postgres }: Lab): Promise<void>
 
 async function drill({ directory, options }: Stage): Promise<void> {
   const { config, identity } = pathsOf(directory);
-  await options.lifeboat(['drill', 'latest', '--peer', '--config', config, '--identity', identity, '--report-dir', options.reportDirectory]);
+  await options.lifeboat([
+    'drill',
+    'latest',
+    '--peer',
+    '--config',
+    config,
+    '--identity',
+    identity,
+    '--report-dir',
+    options.reportDirectory,
+  ]);
 }
 
 async function restore(stage: Stage, { postgres, home }: Lab, world: World): Promise<void> {
@@ -135,7 +167,20 @@ async function restore(stage: Stage, { postgres, home }: Lab, world: World): Pro
   const database = await postgres.createDatabase('restored', 'restored');
   const url = `postgres://${database.user}@${database.host}:${database.port}/${database.database}`;
   await options.lifeboat(
-    ['restore', 'latest', '--config', config, '--identity', identity, '--target', target, '--database', url, '--confirm', home.serverName],
+    [
+      'restore',
+      'latest',
+      '--config',
+      config,
+      '--identity',
+      identity,
+      '--target',
+      target,
+      '--database',
+      url,
+      '--confirm',
+      home.serverName,
+    ],
     { PGPASSWORD: database.password?.reveal() ?? '' },
   );
   // Where the restored configuration wants its log: on a new machine the package makes that directory.
@@ -163,13 +208,29 @@ async function summary({ directory, narrator, options }: Stage, totalMs: number)
       `${number} ${title}`,
       `${result}  restored in ${formatDuration(applyMs)}, proven in ${formatDuration(checkMs)} by ${own.length} checks`,
     ]),
-    ['drill', `${report.result}, ${checks.filter(({ result }) => result === 'pass').length} of ${checks.length} checks passed`],
+    [
+      'drill',
+      `${report.result}, ${checks.filter(({ result }) => result === 'pass').length} of ${checks.length} checks passed`,
+    ],
     ['RTO', `${formatDuration(report.rtoMs)} from "go" to "federates"`],
-    ['RPO', report.rpo.atSnapshotMs === null ? 'unknown' : `${formatDuration(report.rpo.atSnapshotMs)} between the newest event and the snapshot`],
-    ['sizes', `database ${formatBytes(sizes.databaseBytes)}, ${sizes.mediaFiles} media files of ${formatBytes(sizes.mediaBytes)}`],
+    [
+      'RPO',
+      report.rpo.atSnapshotMs === null
+        ? 'unknown'
+        : `${formatDuration(report.rpo.atSnapshotMs)} between the newest event and the snapshot`,
+    ],
+    [
+      'sizes',
+      `database ${formatBytes(sizes.databaseBytes)}, ${sizes.mediaFiles} media files of ${formatBytes(sizes.mediaBytes)}`,
+    ],
     ['first backup', `${added[0] ?? '?'} stored`],
     ['second backup', `${added[1] ?? '?'} stored: only what was new`],
-    ...narrator.durations().map(({ title, ms }, index): [string, string] => [`phase ${index + 1}`, `${formatDuration(ms)}  ${title}`]),
+    ...narrator
+      .durations()
+      .map(({ title, ms }, index): [string, string] => [
+        `phase ${index + 1}`,
+        `${formatDuration(ms)}  ${title}`,
+      ]),
     ['everything', formatDuration(totalMs)],
     ['report', join(resolve(options.reportDirectory), await newestFile(options.reportDirectory, '.html'))],
   ]);
@@ -187,15 +248,25 @@ function pathsOf(directory: string) {
 }
 
 function snapshotsOf(jsonLines: string): { new_bytes: number }[] {
-  const messages = jsonLines.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { message_type: string; new_bytes: number });
+  const messages = jsonLines
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as { message_type: string; new_bytes: number });
   return messages.filter(({ message_type: type }) => type === 'snapshot');
 }
 
 async function newestReport(directory: string): Promise<DrillReport> {
-  return JSON.parse(await readFile(join(directory, await newestFile(directory, '.json')), 'utf8')) as DrillReport;
+  return JSON.parse(
+    await readFile(join(directory, await newestFile(directory, '.json')), 'utf8'),
+  ) as DrillReport;
 }
 
 /** Report names begin with the time of their drill. */
 async function newestFile(directory: string, ending: string): Promise<string> {
-  return (await readdir(directory)).filter((name) => name.endsWith(ending)).toSorted().at(-1) ?? '';
+  return (
+    (await readdir(directory))
+      .filter((name) => name.endsWith(ending))
+      .toSorted()
+      .at(-1) ?? ''
+  );
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/core/clock.ts';
 import { loadConfig, renderConfig, type Config } from '../../src/config/index.ts';
-import { Secret } from '../../src/core/secret.ts';
+import type { Secret } from '../../src/core/secret.ts';
 import {
   startPostgres,
   startSynapse,
