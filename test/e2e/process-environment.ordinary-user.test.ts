@@ -2,7 +2,7 @@ import { chown, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { runCommand } from '../../src/exec/index.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -24,6 +24,7 @@ interface Report {
 
 it('a process environment keeps all its promises to an ordinary user too', async () => {
   const home = await mkdtemp(join(tmpdir(), 'lb-usr-'));
+  onTestFinished(() => rm(home, { recursive: true }));
   const project = join(home, 'project');
   await mkdir(project);
   const result = join(home, 'result.json');
@@ -53,7 +54,6 @@ it('a process environment keeps all its promises to an ordinary user too', async
     .map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages.join()}`);
   expect(failed).toEqual([]);
   expect(report!.numPassedTests).toBeGreaterThan(40);
-  await rm(home, { recursive: true });
 });
 
 /** The checkout may lie in root's home, which is closed: a mount shows it, in a mount namespace of its own. */
