@@ -45,7 +45,9 @@ export interface DrillOptions {
   /** For tests of the drill itself: steps that damage what they restored. */
   readonly alterSteps?:
     ((steps: readonly Step<RestoreContext>[]) => readonly Step<RestoreContext>[]) | undefined;
-  /** For tests: a look into the environment before it is destroyed. */
+  /** For tests: the sealed environment before anything is restored. */
+  readonly onPrepared?: ((environment: Environment) => Promise<void>) | undefined;
+  /** A look into the environment before it is destroyed: for its logs. */
   readonly onRunning?: ((environment: Environment) => Promise<void>) | undefined;
 }
 
@@ -74,6 +76,7 @@ export async function drill(options: DrillOptions): Promise<DrillReport> {
   try {
     await environment.prepare();
     const escapes = await requireSealed(environment);
+    await options.onPrepared?.(environment);
     const secrets = {
       ca: await createDrillCa(),
       registrationSecret: new Secret(randomBytes(24).toString('hex')),
