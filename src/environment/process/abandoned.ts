@@ -42,10 +42,21 @@ export async function sweepAbandoned(base: string): Promise<string[]> {
   for (const name of await readdir(base).catch((): string[] => [])) {
     const directory = join(base, name);
     if (!name.startsWith(PREFIX) || !(await isOurs(directory)) || (await isInUse(directory))) continue;
-    await rm(directory, { recursive: true, force: true });
+    await removeDrillDirectory(directory);
     removed.push(directory);
   }
   return removed;
+}
+
+/** The owner file last: who is killed while removing leaves a directory that the next sweep still knows to be abandoned. */
+export async function removeDrillDirectory(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((): string[] => []);
+  for (const name of names) {
+    // PostgreSQL may be writing its last file while it is ended.
+    if (name !== OWNER_FILE)
+      await rm(join(directory, name), { recursive: true, force: true, maxRetries: 10 });
+  }
+  await rm(directory, { recursive: true, force: true });
 }
 
 /** A directory of this name that somebody else made, or a link, is not ours to remove. */

@@ -1,9 +1,9 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { LifeboatError } from '../../core/errors.ts';
 import type { Environment, EnvironmentCommand, EscapeAttempt, ExecResult } from '../port.ts';
-import { makeDrillDirectory, sweepAbandoned } from './abandoned.ts';
+import { makeDrillDirectory, removeDrillDirectory, sweepAbandoned } from './abandoned.ts';
 import { startAgent, type Agent } from './agent-client.ts';
 import { openConnection } from './connection.ts';
 import { handOver } from './hand-over.ts';
@@ -110,7 +110,7 @@ export async function createProcessEnvironment(options: ProcessEnvironmentOption
         await agent?.end();
         for (const socket of sockets) socket.destroy();
         // The kernel ends what is left inside a moment after bubblewrap has ended; until then files may appear.
-        if (options.keepDirectory !== true) await rm(base, { recursive: true, force: true, maxRetries: 10 });
+        if (options.keepDirectory !== true) await removeDrillDirectory(base);
       };
       // An interruption and the end of a drill may both ask for it, one while the other is at it.
       destroying = destroying.then(destroy, destroy);

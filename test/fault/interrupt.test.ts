@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process';
+import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig, type Config } from '../../src/config/index.ts';
+import { connect } from '../../src/database/index.ts';
+import { fillWorld } from '../../src/demo/world/index.ts';
+import type { LabSynapse } from '../../src/demo/lab/index.ts';
+import type { Repository } from '../../src/repository/port.ts';
+import { PYTHON, startLab, type Lab } from '../e2e/backed-up-world.ts';
+
+const LIFEBOAT = join(import.meta.dirname, '../../bin/lifeboat.js');
+let lab: Lab;
+let home: LabSynapse;
+let config: Config;
+let repository: Repository;
+
+beforeAll(async () => {
+  lab = await startLab();
+  home = await lab.startServer('home');
+  const away = await lab.startServer('away');
+  await fillWorld(home, away, { users: 2, messages: 20, media: 6 });
+  await away.stop();
+  config = await lab.configure(home);
+  const drills = join(lab.directory, 'drills');
+  await mkdir(drills, { mode: 0o711 });
+  await appendFile(config.file, `drill:\n  work_directory: ${drills}\n`);
+  config = await loadConfig(config.file, { LIFEBOAT_IDENTITY_FILE: config.repository.identityFile });
+  ({ repository } = await lab.backUp(config));
+}, 180_000);
+
+afterAll(async () => {
+  await lab[Symbol.asyncDispose]();
+});
+
+/** Runs a command, sends the signal when it has said that, and waits for its end. */
+async function interrupted(
+  argv: readonly string[],
+  signal: NodeJS.Signals | undefined,
+  when: { said?: string } = {},
+  env: Record<string, string> = {},
+): Promise<{ status: number | null; stderr: string }> {
+  const identity = config.repository.identityFile!;
+  const flags = ['--config', config.file, '--identity', identity];
+  const child = spawn(process.execPath, [LIFEBOAT, ...argv, ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  let said = '';
+  let sent = false;
+  const hear = (chunk: Buffer) => {
+    said += chunk.toString();
+    if (sent || signal === undefined || when.said === undefined || !said.includes(when.said)) return;
+    // Once: a second Ctrl-C means that a person does not want to wait for the cleaning up.
+    sent = true;
+    child.kill(signal);
+  };
+  child.stdout.on('data', hear);
+  child.stderr.on('data', hear);
+  const status = await new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code)));
+  return { status, stderr: said };
+}
+
+/** Command lines of processes that mention any of these texts; for at most 10 s until there are none. */
+async function remaining(...texts: string[]): Promise<string[]> {
+  let found: string[] = [];
+  for (let tries = 0; tries < 50; tries += 1) {
+    const lines = await Promise.all(
+      (await readdir('/proc'))
+        .filter((name) => /^\d+$/.test(name))
+        .map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')),
+    );
+    found = lines.filter((line) => texts.some((text) => line.includes(text)));
+    if (found.length === 0) return [];
+    await sleep(200);
+  }
+  return found;
+}
+
+describe.each(['SIGINT', 'SIGKILL'] as const)('a backup that is ended by %s', (signal) => {
+  const moments = [
+    'discover',
+    'measuring invariants',
+    'dumping home',
+    'sealing 1 signing key',
+    'sealing configuration',
+    'writing index',
+  ];
+  it.each(moments)('at "%s" leaves no half snapshot and no pg_dump', async (said) => {
+    const before = (await repository.snapshots()).length;
+    const { status } = await interrupted(['backup'], signal, { said });
+    const added = (await repository.snapshots()).length - before;
+    // The last moment may be too late: then it was committed wholly.
+    expect([0, 1]).toContain(added);
+    if (status === 0) expect(added).toBe(1);
+    else expect(status).toBe(signal === 'SIGINT' ? 130 : null);
+    expect(await remaining('pg_dump\0--format')).toEqual([]);
+    const check = await repository.check({ readData: 'all' });
+    expect(check.findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+  });
+
+  it('can be run again', async () => {
+    expect((await interrupted(['backup'], undefined)).status).toBe(0);
+  });
+});
+
+it('two backups at once both end up in the log', async () => {
+  const before = (await repository.snapshots()).length;
+  const both = await Promise.all([interrupted(['backup'], undefined), interrupted(['backup'], undefined)]);
+  expect(both.map(({ status }) => status)).toEqual([0, 0]);
+  expect(await repository.snapshots()).toHaveLength(before + 2);
+});
+
+describe.each(['SIGINT', 'SIGKILL'] as const)('a drill that is ended by %s', (signal) => {
+  it.each([
+    'starting PostgreSQL inside',
+    'restoring home.dump',
+    '5 Start services',
+    'starting a second homeserver',
+  ])('at "%s" leaves no process, and its directory goes with the next drill', async (said) => {
+    const { status } = await interrupted(
+      ['drill', 'latest', '--peer', '--report-dir', join(lab.directory, 'reports')],
+      signal,
+      { said },
+    );
+    expect(status).toBe(signal === 'SIGINT' ? 130 : null);
+    expect(await remaining('lifeboat-drill-')).toEqual([]);
+  });
+});
+
+it('a drill after all that works, and sweeps what killed ones have left', async () => {
+  const left = async () =>
+    (await readdir(config.drill.workDirectory)).filter((name) => name.startsWith('lifeboat-drill-'));
+  expect(
+    (await interrupted(['drill', 'latest', '--report-dir', join(lab.directory, 'reports')], undefined))
+      .status,
+  ).toBe(0);
+  expect(await left()).toEqual([]);
+});
+
+describe('a restore that is ended in the middle', () => {
+  it('goes on where it stopped when the same command is given again, until all is there', async () => {
+    const database = await lab.postgres.createDatabase('resumed', 'resumed');
+    const target = join(lab.directory, 'resumed');
+    const url = `postgres://${database.user}@${database.host}:${database.port}/${database.database}`;
+    const argv = [
+      'restore',
+      'latest',
+      '--target',
+      target,
+      '--database',
+      url,
+      '--confirm',
+      home.serverName,
+      '--program',
+      PYTHON,
+    ];
+    const env = { PGPASSWORD: database.password!.reveal() };
+    for (const said of [
+      'restoring home.dump',
+      '2 Restore media',
+      '3 Restore signing keys',
+      '4 Verify configuration',
+    ]) {
+      expect((await interrupted(argv, 'SIGKILL', { said }, env)).status).toBe(null);
+    }
+    expect((await interrupted(argv, 'SIGINT', { said: '4 Verify configuration' }, env)).status).toBe(130);
+    const last = await interrupted(argv, undefined, {}, env);
+    expect(last.stderr).toContain('nothing was started');
+    expect(last.status).toBe(0);
+    expect(await remaining('pg_restore')).toEqual([]);
+    await using session = await connect(database, { applicationName: 'test' });
+    await using original = await connect(home.database, { applicationName: 'test' });
+    const count = async (from: typeof session) =>
+      (await from.query<{ rows: number }>('SELECT count(*) AS rows FROM event_json'))[0]!.rows;
+    expect(await count(session)).toBe(await count(original));
+    await rm(target, { recursive: true });
+  });
+});
