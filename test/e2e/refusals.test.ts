@@ -1,0 +1,174 @@
+import { readdir, rm, writeFile, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig, type Config } from '../../src/config/index.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { connect } from '../../src/database/index.ts';
+import type { PostgresTarget } from '../../src/database/port.ts';
+import { runSynapse, type LabSynapse } from '../../src/demo/lab/index.ts';
+import { fillWorld, type World } from '../../src/demo/world/index.ts';
+import { planBackup } from '../../src/jobs/backup.ts';
+import { openAt } from '../../src/jobs/open.ts';
+import { restore, type RestoreOutcome } from '../../src/jobs/restore.ts';
+import { silent } from '../../src/observe/index.ts';
+import { snapshotSource } from '../../src/restore/snapshot-source.ts';
+import { lifeboat } from '../cli/run.ts';
+import { PYTHON, startLab, type Lab } from './backed-up-world.ts';
+
+let lab: Lab;
+let home: LabSynapse;
+let world: World;
+let config: Config;
+
+beforeAll(async () => {
+  lab = await startLab();
+  home = await lab.startServer('home');
+  const away = await lab.startServer('away');
+  world = await fillWorld(home, away, { users: 2, messages: 10, media: 3 });
+  await away.stop();
+  config = await lab.configure(home);
+  await lab.backUp(config);
+}, 180_000);
+
+afterAll(async () => {
+  await lab[Symbol.asyncDispose]();
+});
+
+/** lifeboat.yaml with something else in it. */
+async function altered(alter: (yaml: string) => string): Promise<Config> {
+  const file = join(lab.directory, `altered-${Math.random()}.yaml`);
+  await writeFile(file, alter(await readFile(config.file, 'utf8')));
+  return await loadConfig(file, {});
+}
+
+/** homeserver.yaml with other lines, and a lifeboat.yaml for it. */
+async function alteredHomeserver(alter: (yaml: string) => string): Promise<Config> {
+  const file = join(home.directory, `altered-${Math.random()}.yaml`);
+  await writeFile(file, alter(await readFile(home.configFile, 'utf8')), { mode: 0o600 });
+  return await altered((yaml) => yaml.replace(home.configFile, file));
+}
+
+describe('a backup refuses, before it writes anything,', () => {
+  it('a database server that does not answer', async () => {
+    const changed = await altered((yaml) => `${yaml}\ndatabase: {host: 127.0.0.1, port: 1}\n`);
+    await expect(planBackup(changed)).rejects.toMatchObject({ code: 'database-unreachable', exitStatus: 30 });
+  });
+
+  it('a wrong password', async () => {
+    const changed = await altered((yaml) => `${yaml}\ndatabase: {password: not-the-password}\n`);
+    await expect(planBackup(changed)).rejects.toMatchObject({ code: 'database-denied', exitStatus: 30 });
+  });
+
+  it('a database that is not a homeserver’s', async () => {
+    const empty = await lab.postgres.createDatabase('empty', 'empty');
+    const changed = await altered(
+      (yaml) => `${yaml}\ndatabase: {database: empty, user: empty, password: ${empty.password!.reveal()}}\n`,
+    );
+    await expect(planBackup(changed)).rejects.toMatchObject({ code: 'database-foreign', exitStatus: 30 });
+  });
+
+  it('a server_name other than the one in the database', async () => {
+    const changed = await alteredHomeserver((yaml) =>
+      yaml.replaceAll(home.serverName, 'other.example.com').replace(/^signing_key_path.*$/m, ''),
+    );
+    await writeFile(
+      join(home.directory, 'other.example.com.signing.key'),
+      await readFile(home.signingKeyFile),
+      { mode: 0o600 },
+    );
+    await expect(planBackup(changed)).rejects.toMatchObject({ code: 'server-name-mismatch', exitStatus: 30 });
+  });
+
+  it('a media directory that is not there', async () => {
+    const changed = await altered((yaml) => `${yaml}\nmedia: {path: /nonexistent/media}\n`);
+    await expect(lab.backUp(changed)).rejects.toMatchObject({ code: 'media-unreadable', exitStatus: 30 });
+  });
+
+  it('none of which left a snapshot', async () => {
+    expect(await (await openAt(config.repository, systemClock)).snapshots()).toHaveLength(1);
+  });
+});
+
+it('a media row without file is an omission that names the file, a file without row a warning', async () => {
+  await writeFile(join(home.mediaDirectory, 'local_content', 'orphan'), 'nobody knows me');
+  const { outcome } = await lab.backUp(config);
+  expect(outcome.omissions).toEqual([]);
+  const repository = await openAt(config.repository, systemClock);
+  const manifest = await repository.manifest(outcome.commit.entry.id);
+  expect(manifest.media.orphans).toEqual(['local_content/orphan']);
+  const files = (
+    await readdir(join(home.mediaDirectory, 'local_content'), { recursive: true, withFileTypes: true })
+  ).filter((entry) => entry.isFile() && entry.name !== 'orphan');
+  const path = join(files[0]!.parentPath, files[0]!.name);
+  const body = await readFile(path);
+  await rm(path);
+  const second = await lab.backUp(config);
+  expect(second.outcome.omissions[0]).toContain('1 media rows have no file: local_content/');
+  const { status, stdout, stderr } = await lifeboat(['backup', '--config', config.file]);
+  expect(status).toBe(3);
+  expect(`${stdout}${stderr}`).toContain('1 media rows have no file');
+  await writeFile(path, body);
+  await rm(join(home.mediaDirectory, 'local_content', 'orphan'));
+  expect((await lab.backUp(config)).outcome.omissions).toEqual([]);
+});
+
+describe('a restore', () => {
+  const attempt = async (directory: string, database: PostgresTarget): Promise<RestoreOutcome> => {
+    const repository = await openAt(config.repository, systemClock);
+    const source = await snapshotSource(repository, (await repository.resolve('latest')).id);
+    return await restore({
+      source,
+      directory,
+      database,
+      program: PYTHON,
+      clientDirectory: undefined,
+      clock: systemClock,
+      progress: silent,
+    });
+  };
+
+  it('refuses a directory that is not empty', async () => {
+    const directory = join(lab.directory, 'occupied');
+    await mkdir(directory);
+    await writeFile(join(directory, 'mine'), 'keep');
+    await expect(attempt(directory, home.database)).rejects.toMatchObject({
+      code: 'target-not-empty',
+      exitStatus: 30,
+    });
+    expect(await readdir(directory)).toEqual(['mine']);
+  });
+
+  it('refuses a database in which somebody lives', async () => {
+    const { result, steps } = await attempt(join(lab.directory, 'alive'), home.database);
+    expect(result).toBe('FAIL');
+    expect(steps[0]!.error?.code).toBe('target-alive');
+  });
+
+  it('refuses a database with tables, and leaves them alone', async () => {
+    const target = await lab.postgres.createDatabase('occupied', 'occupied');
+    await using session = await connect(target, { applicationName: 'test' });
+    await session.query('CREATE TABLE mine AS SELECT 1 AS one');
+    await session.close();
+    const { steps } = await attempt(join(lab.directory, 'tables'), target);
+    expect(steps[0]!.error).toMatchObject({
+      code: 'target-not-empty',
+      message: expect.stringContaining('public.mine'),
+    });
+    await using again = await connect(target, { applicationName: 'test' });
+    expect(await again.query('SELECT one FROM mine')).toEqual([{ one: 1 }]);
+  });
+
+  it('gives a homeserver that starts, knows its people’s sessions, and serves their media', async () => {
+    const target = await lab.postgres.createDatabase('restored', 'restored');
+    const directory = join(lab.directory, 'restored');
+    const outcome = await attempt(directory, target);
+    expect(outcome.result).toBe('PASS');
+    await home.stop();
+    const service = await runSynapse({ argv: outcome.startCommand, directory, clientUrl: home.clientUrl });
+    const person = world.ours[0]!;
+    const room = world.rooms.find(({ kind }) => kind === 'private')!;
+    expect((await person.messages(room.roomId)).length).toBeGreaterThan(0);
+    expect((await person.download(world.media[0]!)).length).toBeGreaterThan(100);
+    await service.stop();
+  });
+});
