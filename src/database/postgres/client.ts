@@ -21,7 +21,7 @@ export async function newestClient(name: string, directory?: string): Promise<Cl
   const candidates =
     directory === undefined
       ? [...(await versioned(name)), findProgram(name)]
-      : [findProgram(name, [directory])];
+      : [findProgram(join(directory, name))];
   const found: ClientProgram[] = [];
   for (const path of new Set(candidates)) {
     if (path === undefined) continue;

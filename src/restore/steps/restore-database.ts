@@ -33,8 +33,9 @@ async function apply(context: RestoreContext): Promise<void> {
   const directory = join(target.directory, 'dump');
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  for (const dump of source.dumps()) {
-    const file = join(directory, dump.name);
+  for (const [index, dump] of source.dumps().entries()) {
+    // The name comes from a manifest, and would lead anywhere.
+    const file = join(directory, `${index}.dump`);
     progress({ phase: 'restore-database', message: `reading ${dump.name}` });
     await pipeline(dump.open(), createWriteStream(file, { mode: 0o600 }));
     await context.handOver(directory);
