@@ -162,7 +162,7 @@ describe('a drill of a sound snapshot', () => {
 
   it('leaves no directory and no process', async () => {
     expect((await readdir(lab.directory)).filter((name) => name.startsWith('lifeboat-drill-'))).toEqual([]);
-    expect(await processesMentioning('lifeboat-drill-')).toEqual([]);
+    expect(await processesMentioning(`${lab.directory}/lifeboat-drill-`)).toEqual([]);
   });
 });
 

@@ -62,20 +62,25 @@ async function interrupted(
   return { status, stderr: said };
 }
 
-/** Command lines of processes that mention any of these texts; for at most 10 s until there are none. */
-async function remaining(...texts: string[]): Promise<string[]> {
+/** Processes of this lab that run or mention the text; for at most 10 s until there are none. Other tests have their own. */
+async function remaining(text: string): Promise<string[]> {
   let found: string[] = [];
   for (let tries = 0; tries < 50; tries += 1) {
-    const lines = await Promise.all(
-      (await readdir('/proc'))
-        .filter((name) => /^\d+$/.test(name))
-        .map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')),
-    );
-    found = lines.filter((line) => texts.some((text) => line.includes(text)));
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const lines = await Promise.all(pids.map(ofThisLab));
+    found = lines.filter((line) => line.includes(text));
     if (found.length === 0) return [];
     await sleep(200);
   }
   return found;
+}
+
+/** The command line of a process that was told of our directory or our database server; empty for any other. */
+async function ofThisLab(pid: string): Promise<string> {
+  const read = async (name: string) => await readFile(`/proc/${pid}/${name}`, 'latin1').catch(() => '');
+  const [command, environment] = [await read('cmdline'), await read('environ')];
+  const ours = command.includes(lab.directory) || environment.includes(`PGPORT=${home.database.port}`);
+  return ours ? command : '';
 }
 
 describe.each(['SIGINT', 'SIGKILL'] as const)('a backup that is ended by %s', (signal) => {
