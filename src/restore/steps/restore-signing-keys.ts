@@ -3,6 +3,7 @@ import { fingerprint, readSigningKeys } from '../../homeserver/index.ts';
 import type { PublicSigningKey } from '../../repository/manifest.ts';
 import type { RestoreContext } from '../context.ts';
 import { same } from '../findings.ts';
+import { retiredKeys } from '../old-signing-keys.ts';
 import type { Check, Step } from '../step.ts';
 
 /**
@@ -19,6 +20,7 @@ export const restoreSigningKeysStep: Step<RestoreContext> = {
     // Of an unfinished restore of our own: the target was empty when it began.
     await rm(target.keysDirectory, { recursive: true, force: true });
     found.keyFiles = await source.placeKeys(target.keysDirectory);
+    found.oldSigningKeys = await retiredKeys(source, target.directory);
     await handOver(target.keysDirectory);
   },
   check: compareKeys,

@@ -6,7 +6,6 @@ import {
   readConfiguration,
   synapseVersion,
 } from '../../homeserver/index.ts';
-import type { PublicSigningKey } from '../../repository/manifest.ts';
 import type { RestoreContext } from '../context.ts';
 import { same } from '../findings.ts';
 import type { PlacedFile } from '../source.ts';
@@ -44,7 +43,6 @@ async function apply(context: RestoreContext): Promise<void> {
   await context.handOver(target.directory);
   found.configFiles = placed;
   found.defanged = arrangement.changes;
-  found.oldSigningKeys = oldKeysOf(merged);
   found.launch = { program: context.program, configFiles: [...configFiles, overlay] };
 }
 
@@ -99,14 +97,4 @@ function placedPaths(
       return file === undefined ? [] : [[name, file.path] as const];
     }),
   );
-}
-
-/** `old_signing_keys: {"ed25519:a_x": {key: ..., expired_ts: ...}}` */
-function oldKeysOf(merged: Readonly<Record<string, unknown>>): PublicSigningKey[] {
-  const old = merged['old_signing_keys'];
-  if (typeof old !== 'object' || old === null) return [];
-  return Object.entries(old).flatMap(([keyId, value]) => {
-    const publicKey = (value as { key?: unknown } | null)?.key;
-    return typeof publicKey === 'string' ? [{ keyId, publicKey }] : [];
-  });
 }
