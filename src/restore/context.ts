@@ -4,6 +4,7 @@ import type { EnvironmentCommand, ExecResult } from '../environment/port.ts';
 import type { Launch } from '../homeserver/index.ts';
 import type { Invariants, PublicSigningKey } from '../repository/manifest.ts';
 import type { Progress } from '../observe/progress.ts';
+import type { ConfiguredKeys } from './configured-keys.ts';
 import type { Journal } from './journal.ts';
 import type { PlacedFile, RestoreSource } from './source.ts';
 
@@ -65,8 +66,7 @@ export interface RestoreState {
   mediaBytes?: number;
   keyFiles?: readonly PlacedFile[];
   signingKeys?: readonly PublicSigningKey[];
-  /** Declared in the restored configuration as `old_signing_keys`: they signed older events. */
-  oldSigningKeys?: readonly PublicSigningKey[];
+  configuredKeys?: ConfiguredKeys;
   configFiles?: readonly PlacedFile[];
   /** How the restored homeserver is started. */
   launch?: Launch;

@@ -13,7 +13,7 @@ export async function* storedEventsChecks({ source, target, found }: RestoreCont
   await using session = await connect(target.database, { applicationName: 'lifeboat:check' });
   const report = await verifyStoredEvents(session, source.serverName, [
     ...(found.signingKeys ?? []),
-    ...(found.oldSigningKeys ?? []),
+    ...(found.configuredKeys?.retired ?? []),
   ]);
   if (report.total === 0) {
     yield {

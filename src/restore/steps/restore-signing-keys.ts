@@ -3,7 +3,7 @@ import { fingerprint, readSigningKeys } from '../../homeserver/index.ts';
 import type { PublicSigningKey } from '../../repository/manifest.ts';
 import type { RestoreContext } from '../context.ts';
 import { same } from '../findings.ts';
-import { retiredKeys } from '../old-signing-keys.ts';
+import { configuredKeys } from '../configured-keys.ts';
 import type { Check, Step } from '../step.ts';
 
 /**
@@ -20,17 +20,20 @@ export const restoreSigningKeysStep: Step<RestoreContext> = {
     // Of an unfinished restore of our own: the target was empty when it began.
     await rm(target.keysDirectory, { recursive: true, force: true });
     found.keyFiles = await source.placeKeys(target.keysDirectory);
-    found.oldSigningKeys = await retiredKeys(source, target.directory);
+    found.configuredKeys = await configuredKeys(source, target.directory);
     await handOver(target.keysDirectory);
   },
   check: compareKeys,
 };
 
 async function* compareKeys({ source, found }: RestoreContext): AsyncGenerator<Check> {
-  const files = (found.keyFiles ?? []).filter(
-    ({ role }) => role === 'signing-key' || role === 'homeserver-config',
-  );
-  const keys = (await Promise.all(files.map(({ path, role }) => readSigningKeys(path, role)))).flat();
+  const files = (found.keyFiles ?? []).filter(({ role }) => role === 'signing-key');
+  const inline = found.configuredKeys?.inline ?? [];
+  // A key inside homeserver.yaml wins over a key file, as in the homeserver.
+  const keys =
+    inline.length > 0
+      ? inline
+      : (await Promise.all(files.map(({ path, role }) => readSigningKeys(path, role)))).flat();
   found.signingKeys = keys;
   yield {
     id: 'keys.present',
@@ -53,9 +56,7 @@ async function* compareKeys({ source, found }: RestoreContext): AsyncGenerator<C
       advice,
     );
   }
-  for (const { path, role } of files) {
-    if (role === 'signing-key') yield await modeCheck(path);
-  }
+  for (const { path } of files) yield await modeCheck(path);
 }
 
 async function modeCheck(path: string): Promise<Check> {
