@@ -14,6 +14,7 @@ export {
   fingerprint,
   formatSigningKey,
   oldSigningKeysBlock,
+  parseSigningKeys,
   readSigningKeys,
 } from './synapse/signing-key.ts';
 export { checkIntegrity, type IntegrityFinding } from './synapse/integrity.ts';

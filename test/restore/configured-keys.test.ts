@@ -43,7 +43,7 @@ describe('keys in the configuration', () => {
     'old_signing_keys: {"ed25519:x": null}\n',
     '{broken',
   ])('are none where none can be read: %j', async (yaml) => {
-    expect(await retiredKeys(sourceWith(yaml), directory)).toEqual([]);
+    expect(await configuredKeys(sourceWith(yaml), directory)).toEqual({ retired: [], inline: [] });
     expect(await readdir(directory)).toEqual([]);
   });
 });
