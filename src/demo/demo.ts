@@ -6,7 +6,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Clock } from '../core/clock.ts';
-import { LifeboatError } from '../core/errors.ts';
+import { LifeboatError, messageOf } from '../core/errors.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import { createDrillCa } from '../environment/index.ts';
 import type { Service } from '../exec/index.ts';
@@ -81,39 +81,58 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     );
     await summary(stage, options.clock.monotonicMs() - started);
   } finally {
-    for (const stop of stage.stops.toReversed()) await stop();
+    for (const stop of stage.stops.toReversed()) {
+      // One that cannot be stopped must not keep the others running, nor hide why we are here.
+      await stop().catch((error: unknown) =>
+        narrator.say(`a server could not be stopped: ${messageOf(error)}`),
+      );
+    }
     if (options.keep) narrator.say(`everything stays in ${directory}`);
     else await rm(directory, { recursive: true, force: true });
   }
 }
 
 async function chapter<T>({ narrator, options }: Stage, title: string, act: () => Promise<T>): Promise<T> {
-  if (options.signal.aborted) throw new LifeboatError('interrupted', 'interrupted');
-  return await narrator.step(title, act);
+  const { signal } = options;
+  try {
+    signal.throwIfAborted();
+    return await narrator.step(title, act);
+  } catch (error) {
+    // However it shows where it hit: a person who stops the demo has not met a fault.
+    if (signal.aborted) throw new LifeboatError('interrupted', 'the demo was interrupted', { cause: error });
+    throw error;
+  }
 }
 
 async function startLab({ directory, narrator, options, stops }: Stage): Promise<Lab> {
-  const { python } = options;
+  const { python, signal } = options;
   const postgres = await startPostgres({ directory: join(directory, 'postgres') });
   stops.push(postgres.stop);
   const ca = await createDrillCa();
   const start = async (name: string, more: object = {}) => {
     const database = await postgres.createDatabase(name, name);
-    const server = await startSynapse({ directory: join(directory, name), database, python, ca, ...more });
+    const server = await startSynapse({
+      directory: join(directory, name),
+      database,
+      python,
+      ca,
+      signal,
+      ...more,
+    });
     stops.push(server.stop);
     return server;
   };
-  const [home, away] = await Promise.all([
-    start('home', { appservice: bridgeRegistration() }),
-    start('away'),
-  ]);
+  const starting = [start('home', { appservice: bridgeRegistration() }), start('away')] as const;
+  // Who came up is on the list of those to be stopped before anything is torn down, also when the other failed.
+  await Promise.allSettled(starting);
+  const [home, away] = await Promise.all(starting);
   narrator.say(`home, the server that we care for:  ${home.serverName}`);
   narrator.say(`away, the rest of the world:        ${away.serverName}`);
   return { postgres, home, away };
 }
 
-async function settle({ narrator }: Stage, { home, away }: Lab): Promise<World> {
-  const world = await fillWorld(home, away, SIZE);
+async function settle({ narrator, options }: Stage, { home, away }: Lab): Promise<World> {
+  const world = await fillWorld(home, away, SIZE, options.signal);
   const { users, rooms, messages, media, thumbnails } = world.counts;
   narrator.say(
     `${users} users with devices and one-time keys, ${rooms} rooms (public, private, encrypted, shared with away)`,
@@ -187,7 +206,9 @@ async function restore(stage: Stage, { postgres, home }: Lab, world: World): Pro
   await mkdir(home.directory, { recursive: true });
   const configFiles = [join(target, 'config', home.configFile), join(target, 'config', OVERLAY_FILE)];
   const argv = startArgv({ program: options.python, configFiles });
-  const service: Service = await runSynapse({ argv, directory: target, clientUrl: home.clientUrl });
+  const { clientUrl } = home;
+  const { signal } = options;
+  const service: Service = await runSynapse({ argv, directory: target, clientUrl, signal });
   stops.push(() => service.stop());
   for (const { from, to, arrived, ms } of await federationStillWorks(world)) {
     if (!arrived) throw new LifeboatError('drill-failed', `a message of ${from} did not reach ${to}`);
@@ -203,6 +224,7 @@ async function summary({ directory, narrator, options }: Stage, totalMs: number)
   const list = await options.lifeboat(['list', '--json', '--config', config]);
   const added = snapshotsOf(list).map(({ new_bytes: bytes }) => formatBytes(bytes));
   const checks = report.steps.flatMap((step) => step.checks);
+  const provingMs = report.steps.reduce((sum, { checkMs }) => sum + checkMs, 0);
   narrator.table('What was shown', [
     ...report.steps.map(({ number, title, result, applyMs, checkMs, checks: own }): [string, string] => [
       `${number} ${title}`,
@@ -212,7 +234,10 @@ async function summary({ directory, narrator, options }: Stage, totalMs: number)
       'drill',
       `${report.result}, ${checks.filter(({ result }) => result === 'pass').length} of ${checks.length} checks passed`,
     ],
-    ['RTO', `${formatDuration(report.rtoMs)} from "go" to "federates"`],
+    [
+      'RTO',
+      `${formatDuration(report.rtoMs)} of restoring and starting; proving it took ${formatDuration(provingMs)} more`,
+    ],
     [
       'RPO',
       report.rpo.atSnapshotMs === null

@@ -19,6 +19,10 @@ describe('pictures of the demo', () => {
     expect(inflateSync(png.subarray(41, 41 + length))).toHaveLength(80 * (1 + 64 * 3));
     expect(picture(64, 80, 0.3)).not.toEqual(picture(64, 80, 0.3));
   });
+
+  it('are as large as their noise', () => {
+    expect(picture(1200, 900, 0.3, 300).length).toBeGreaterThan(300 * 1200 * 3);
+  });
 });
 
 describe('device keys of the demo', () => {
@@ -55,8 +59,16 @@ describe('work of the demo', () => {
     expect(most).toBe(2);
   });
 
-  it('fails with the first error', async () => {
-    await expect(concurrently([1, 2], 1, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+  it('fails with the first error, and begins nothing after it', async () => {
+    const begun: number[] = [];
+    const working = concurrently([1, 2, 3, 4, 5, 6], 2, async (item) => {
+      begun.push(item);
+      await sleep(item);
+      if (item === 1) throw new Error('no');
+    });
+    await expect(working).rejects.toThrow('no');
+    await sleep(20);
+    expect(begun).toEqual([1, 2]);
   });
 
   it('finds ports that differ', async () => {

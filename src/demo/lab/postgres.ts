@@ -8,6 +8,7 @@ import { connect, createDatabase, newestClient } from '../../database/index.ts';
 import type { PostgresTarget } from '../../database/port.ts';
 import { runCommand, startService } from '../../exec/index.ts';
 import { freePorts } from './free-port.ts';
+import { logEnd } from './log-end.ts';
 import { endingWithUs } from './with-us.ts';
 
 export interface LabPostgresOptions {
@@ -91,7 +92,12 @@ export async function startPostgres(options: LabPostgresOptions): Promise<LabPos
     await service.ended;
   };
   const target: PostgresTarget = { host: '127.0.0.1', port, user: SUPERUSER, password, database: 'postgres' };
-  await waitUntilReady(target, () => ended, logFile);
+  try {
+    await waitUntilReady(target, () => ended, logFile);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     target,
     stop,
@@ -139,9 +145,11 @@ async function waitUntilReady(
       return;
     } catch (error) {
       if (hasEnded() || performance.now() > deadline)
-        throw new LifeboatError('start-failed', `the lab's PostgreSQL did not start, see ${logFile}`, {
-          cause: error,
-        });
+        throw new LifeboatError(
+          'start-failed',
+          `the lab's PostgreSQL did not start; ${await logEnd(logFile)}`,
+          { cause: error },
+        );
     }
     await sleep(50);
   }

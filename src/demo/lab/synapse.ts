@@ -26,6 +26,8 @@ export interface LabSynapseOptions {
   readonly appservice?: { readonly name: string; readonly yaml: string };
   /** Further top-level keys of homeserver.yaml, as YAML. */
   readonly extraConfig?: string;
+  /** Ends the waiting for a start. */
+  readonly signal?: AbortSignal;
 }
 
 export interface LabSynapse {
@@ -44,7 +46,7 @@ export interface LabSynapse {
   stop(): Promise<void>;
 }
 
-/** Writes the configuration and starts the server, which makes its own signing key. Errors: `start-failed`. */
+/** Writes the configuration and starts the server, which makes its own signing key. Errors: `start-failed`, `interrupted`. */
 export async function startSynapse(options: LabSynapseOptions): Promise<LabSynapse> {
   const { directory, database, appservice } = options;
   const free = await freePorts(2);
@@ -79,7 +81,7 @@ export async function startSynapse(options: LabSynapseOptions): Promise<LabSynap
   const argv = [options.python, '-B', '-m', 'synapse.app.homeserver', '--config-path', configFile];
   let service: Service | undefined;
   const start = async () => {
-    service = await runSynapse({ argv, directory, clientUrl });
+    service = await runSynapse({ argv, directory, clientUrl, signal: options.signal });
   };
   const stop = async () => {
     await service?.stop();

@@ -13,7 +13,7 @@ export interface Account {
   readonly clientUrl: string;
 }
 
-/** What people do with a homeserver. Errors: `command-failed`, with the server's own words. */
+/** What people do with a homeserver. Errors: `command-failed`, with the server's own words; `interrupted`. */
 export interface MatrixClient {
   readonly account: Account;
   request<Answer = Json>(method: string, path: string, body?: unknown): Promise<Answer>;
@@ -38,10 +38,10 @@ const TRIES = 5;
 
 let transactions = 0;
 
-function createClient(account: Account): MatrixClient {
+function createClient(account: Account, signal: AbortSignal | undefined): MatrixClient {
   const { clientUrl, accessToken } = account;
   const call = (method: string, path: string, init: Payload = {}) =>
-    callServer(method, `${clientUrl}${path}`, { ...init, accessToken });
+    callServer(method, `${clientUrl}${path}`, { ...init, accessToken, signal });
   const request = async <Answer>(method: string, path: string, body?: unknown): Promise<Answer> => {
     const response = await call(
       method,
@@ -94,15 +94,19 @@ function createClient(account: Account): MatrixClient {
   };
 }
 
-/** A new user with one device, by the administrator's shared secret (Synapse's admin API, "Shared-Secret Registration"). */
+/**
+ * A new user with one device, by the administrator's shared secret (Synapse's admin API, "Shared-Secret Registration"). The
+ * signal ends this and whatever else the client is asked to do.
+ */
 export async function register(
   clientUrl: string,
   secret: Secret,
   name: string,
   displayName: string,
+  signal?: AbortSignal,
 ): Promise<MatrixClient> {
   const url = `${clientUrl}/_synapse/admin/v1/register`;
-  const { nonce } = (await (await callServer('GET', url, {})).json()) as { nonce: string };
+  const { nonce } = (await (await callServer('GET', url, { signal })).json()) as { nonce: string };
   const password = `correct horse of ${name}`;
   const mac = createHmac('sha1', secret.reveal())
     .update([nonce, name, password, 'notadmin'].join('\0'))
@@ -116,34 +120,37 @@ export async function register(
     mac,
   });
   const answer = (await (
-    await callServer('POST', url, { body, contentType: 'application/json' })
+    await callServer('POST', url, { body, contentType: 'application/json', signal })
   ).json()) as Record<'user_id' | 'device_id' | 'access_token', string>;
-  return createClient({
+  const account = {
     userId: answer.user_id,
     deviceId: answer.device_id,
     accessToken: answer.access_token,
     clientUrl,
-  });
+  };
+  return createClient(account, signal);
 }
 
 interface Payload {
   readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly contentType?: string;
   readonly accessToken?: string;
+  readonly signal?: AbortSignal | undefined;
 }
 
 async function callServer(
   method: string,
   url: string,
-  { body, contentType, accessToken }: Payload,
+  { body, contentType, accessToken, signal }: Payload,
 ): Promise<Response> {
   const headers = {
     ...(contentType === undefined ? {} : { 'content-type': contentType }),
     ...(accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` }),
   };
   for (let attempt = 1; ; attempt += 1) {
-    const said = await once(method, url, { headers, ...(body === undefined ? {} : { body }) });
+    const said = await once(method, url, { headers, ...(body === undefined ? {} : { body }) }, signal);
     if (said instanceof Response) return said;
+    if (signal?.aborted === true) throw new LifeboatError('interrupted', 'interrupted');
     if (!said.again || attempt === TRIES)
       throw new LifeboatError('command-failed', `${method} ${new URL(url).pathname} failed: ${said.why}`);
     await sleep(200 * attempt);
@@ -154,9 +161,12 @@ async function once(
   method: string,
   url: string,
   init: RequestInit,
+  signal: AbortSignal | undefined,
 ): Promise<Response | { again: boolean; why: string }> {
   try {
-    const response = await fetch(url, { ...init, method, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    const ending = signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
+    const response = await fetch(url, { ...init, method, signal: ending });
     if (response.ok) return response;
     return {
       again: RETRIED.has(response.status),

@@ -1,4 +1,4 @@
-/** Calls `act` for each item, at most `limit` at a time; results in order. The first error ends it. */
+/** Calls `act` for each item, at most `limit` at a time; results in order. After the first error no item is begun. */
 export async function concurrently<Item, Result>(
   items: readonly Item[],
   limit: number,
@@ -10,7 +10,12 @@ export async function concurrently<Item, Result>(
     while (next < items.length) {
       const index = next;
       next += 1;
-      results[index] = await act(items[index]!, index);
+      try {
+        results[index] = await act(items[index]!, index);
+      } catch (error) {
+        next = items.length;
+        throw error;
+      }
     }
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));

@@ -2,11 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { crc32, deflateSync } from 'node:zlib';
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-/** Rows of noise make each picture unique and too irregular to compress to nothing, as photographs are. */
 const NOISY_ROWS = 60;
 
-/** A PNG (W3C PNG, third edition) in true colour: a gradient of one hue with a band of noise. */
-export function picture(width: number, height: number, hue: number): Uint8Array<ArrayBuffer> {
+/**
+ * A PNG (W3C PNG, third edition) in true colour: a gradient of one hue with a band of noise. The noise makes each picture
+ * unique and too irregular to compress to nothing, as photographs are: a row of it takes 3 bytes a pixel.
+ */
+export function picture(
+  width: number,
+  height: number,
+  hue: number,
+  noisyRows = NOISY_ROWS,
+): Uint8Array<ArrayBuffer> {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
@@ -14,7 +21,7 @@ export function picture(width: number, height: number, hue: number): Uint8Array<
   const rows = Array.from({ length: height }, (_, y) =>
     Buffer.concat([
       Buffer.from([0]),
-      y < NOISY_ROWS ? randomBytes(width * 3) : gradient(width, y / height, hue),
+      y < noisyRows ? randomBytes(width * 3) : gradient(width, y / height, hue),
     ]),
   );
   return Buffer.concat([

@@ -60,9 +60,20 @@ namespaces:
   return { name: 'demo-bridge', yaml };
 }
 
-/** Fills `home`, and lets a person of `away` share a room with its people. */
-export async function fillWorld(home: LabSynapse, away: LabSynapse, size: WorldSize): Promise<World> {
-  const [ours, theirs] = await Promise.all([settle(home, names(size.users)), settle(away, ['Zoe'])]);
+/**
+ * Fills `home`, and lets a person of `away` share a room with its people. The signal ends this, and all that these people do
+ * later on. Errors: `command-failed`, `interrupted`.
+ */
+export async function fillWorld(
+  home: LabSynapse,
+  away: LabSynapse,
+  size: WorldSize,
+  signal?: AbortSignal,
+): Promise<World> {
+  const [ours, theirs] = await Promise.all([
+    settle(home, names(size.users), signal),
+    settle(away, ['Zoe'], signal),
+  ]);
   const rooms = await makeRooms(ours, theirs, home.serverName);
   const [messages, media] = await Promise.all([talk(rooms, size.messages), share(rooms, size.media)]);
   await wearAvatar(ours[0]!);
@@ -101,9 +112,14 @@ function names(count: number): string[] {
 }
 
 /** Each with a device, its keys, a key backup, and a phone that wants to be woken up. */
-async function settle(server: LabSynapse, people: readonly string[]): Promise<MatrixClient[]> {
+async function settle(
+  server: LabSynapse,
+  people: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<MatrixClient[]> {
   return concurrently(people, AT_ONCE, async (name) => {
-    const client = await register(server.clientUrl, server.registrationSecret, name.toLowerCase(), name);
+    const { clientUrl, registrationSecret } = server;
+    const client = await register(clientUrl, registrationSecret, name.toLowerCase(), name, signal);
     await uploadDeviceKeys(client);
     await createKeyBackup(client);
     await client.request('POST', '/pushers/set', {
@@ -184,8 +200,10 @@ async function share(rooms: readonly Room[], count: number): Promise<string[]> {
   return concurrently(Array.from({ length: count }), AT_ONCE, async (_, index) => {
     const { roomId, members } = open[index % open.length]!;
     const sender = members[index % members.length]!;
-    const [width, height] = [480 + 16 * (index % 10), 360];
-    const bytes = picture(width, height, index / count);
+    // Every tenth comes out of a camera, 1 to 3 MB: large enough to be stored in several pieces.
+    const large = index % 10 === 9;
+    const [width, height] = large ? [1200, 900] : [480 + 16 * (index % 10), 360];
+    const bytes = picture(width, height, index / count, large ? 300 + 10 * (index % 50) : undefined);
     const url = await sender.upload(bytes, 'image/png', `picture-${index + 1}.png`);
     for (const { width: w, height: h, method } of THUMBNAILS) await sender.thumbnail(url, w, h, method);
     await sender.send(roomId, 'm.room.message', {
