@@ -10,6 +10,8 @@ export const checks = [
   { title: 'dead code', argv: program('knip/bin/knip.js') },
 ];
 
+export const build = { title: 'build', argv: [process.execPath, 'scripts/build.mjs'] };
+
 export const vitest = (...args) => program('vitest/vitest.mjs', 'run', ...args);
 
 /** Shows what the stage says as it says it; true when it went well. */

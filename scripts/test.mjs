@@ -1,16 +1,17 @@
-// `npm test`: the checks, then all tests. The last line is `N passed, N failed`; a failed check counts as one failure.
+// `npm test`: the checks, the build, then all tests. The last line is `N passed, N failed`; each failed stage counts
+// as one failure.
 // Arguments go to vitest: `npm test -- test/storage`.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checks, runStage, vitest } from './stages.mjs';
+import { build, checks, runStage, vitest } from './stages.mjs';
 
 const directory = await mkdtemp(join(tmpdir(), 'lifeboat-npm-test-'));
 const resultFile = join(directory, 'result.json');
 let passed = 0;
 let failed = 0;
 
-for (const stage of checks) {
+for (const stage of [...checks, build]) {
   if (await runStage(stage)) passed += 1;
   else failed += 1;
 }

@@ -73,6 +73,21 @@ describe('the documentation', () => {
   });
 });
 
+describe('the README', () => {
+  it('is short enough to be read, and names only npm scripts that exist', async () => {
+    const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
+    const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    expect(readme.split('\n').length).toBeLessThanOrEqual(150);
+    const named = [...readme.matchAll(/\bnpm (?:run ([\w-]+)|(test)\b)/g)].map(
+      ([, run, test]) => run ?? test!,
+    );
+    expect(named).toEqual(expect.arrayContaining(['demo', 'test']));
+    expect(named.filter((name) => !(name in scripts))).toEqual([]);
+  });
+});
+
 /** Undefined when lifeboat would take it. */
 function refusalOf({ argv, complete }: QuotedCommand): string | undefined {
   try {

@@ -2,6 +2,7 @@
 import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { findPython } from './python.mjs';
 import { ask, run, SetupError } from './terminal.mjs';
 
 /** src/demo/lab/installed.ts looks for the same. */
@@ -26,7 +27,8 @@ export function synapse() {
     advice,
     missing,
     install: async () => {
-      const python = await basePython();
+      const python = await findPython();
+      if (python === undefined) throw new SetupError('no Python 3.10 or newer with venv', advice);
       await mkdir(CACHE, { recursive: true, mode: 0o755 });
       await writeFile(UNFINISHED, '');
       await rm(VENV, { recursive: true, force: true });
@@ -60,22 +62,6 @@ async function missing() {
   return (await ask([PYTHON, '-B', '-c', program, ...wanted])) === undefined
     ? 'other versions than the pinned ones'
     : undefined;
-}
-
-/**
- * A drill runs Synapse as another user, who must be able to execute the interpreter: the system's comes before one that
- * lies in somebody's home.
- */
-async function basePython() {
-  for (const python of ['/usr/bin/python3', 'python3']) {
-    const version = await ask([
-      python,
-      '-c',
-      'import sys, venv, ensurepip; print(sys.version_info >= (3, 10))',
-    ]);
-    if (version === 'True') return python;
-  }
-  throw new SetupError('no Python 3.10 or newer with venv', advice);
 }
 
 async function exists(path) {

@@ -1,6 +1,7 @@
 // Programs of the system, from Debian's packages: what is there already, from wherever, is left alone.
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { findPython } from './python.mjs';
 import { ask, run, say, SetupError } from './terminal.mjs';
 
 /** Debian package -> programs that have to be there. */
@@ -23,7 +24,7 @@ export function systemPrograms({ forTests }) {
     const packages = Object.keys(wanted).filter((name) =>
       wanted[name].some((program) => !isInstalled(program)),
     );
-    return (await hasVenv()) ? packages : [...packages, 'python3-venv'];
+    return (await findPython()) !== undefined ? packages : [...packages, 'python3-venv'];
   };
   return {
     title: 'system packages',
@@ -63,14 +64,6 @@ export function systemPrograms({ forTests }) {
       );
     },
   };
-}
-
-/** Debian's python3 has a `venv` module that lacks ensurepip, until python3-venv is installed. */
-async function hasVenv() {
-  return (
-    (await ask(['/usr/bin/python3', '-c', 'import venv, ensurepip'])) !== undefined ||
-    (await ask(['python3', '-c', 'import venv, ensurepip'])) !== undefined
-  );
 }
 
 async function becomeRoot(byHand) {
