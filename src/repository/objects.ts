@@ -57,7 +57,7 @@ export async function getSealed(
 ): Promise<Uint8Array> {
   if (identities.length === 0) {
     throw new LifeboatError('identity-missing', `${key} is encrypted, and no recovery identity was given`, {
-      hint: 'Give the file with the recovery identity that `lifeboat init` showed: --identity-file FILE.',
+      hint: 'Give the file with the recovery identity that `lifeboat init` showed: --identity FILE.',
       context: { object: key },
     });
   }
