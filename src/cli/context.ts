@@ -1,8 +1,9 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { findConfig, loadConfig, type Config } from '../config/index.ts';
+import { findConfig, loadConfig, resolvePlace, type Config } from '../config/index.ts';
 import type { Clock } from '../core/clock.ts';
 import { isLifeboatError } from '../core/errors.ts';
+import { copyPlace, onlyReadable } from '../jobs/copies.ts';
 import { openAt, type RepositoryPlace } from '../jobs/open.ts';
 import type { Repository } from '../repository/port.ts';
 import type { GlobalFlags } from './flags.ts';
@@ -50,20 +51,21 @@ export function createContext(
   const repository = async () => {
     const place =
       (await configIfAny())?.repository ?? placeWithoutConfig(flags, env) ?? (await config()).repository;
-    return await openAt(place, clock);
+    const opened = await openAt(place, clock);
+    return flags.copy === undefined ? opened : onlyReadable(opened, flags.copy);
   };
   return { ...base, config, configIfAny, repository };
 }
 
 async function readConfig(flags: GlobalFlags, env: NodeJS.ProcessEnv): Promise<Config> {
   const config = await loadConfig(findConfig(flags.config, env), env);
-  const { path, identityFile } = config.repository;
+  const place = flags.copy === undefined ? config.repository : copyPlace(config.repository, flags.copy);
   return {
     ...config,
     repository: {
-      ...config.repository,
-      path: flags.repository === undefined ? path : resolve(flags.repository),
-      identityFile: flags.identity === undefined ? identityFile : resolve(flags.identity),
+      ...place,
+      path: flags.repository === undefined ? place.path : resolvePlace('.', flags.repository),
+      identityFile: flags.identity === undefined ? place.identityFile : resolve(flags.identity),
     },
   };
 }
@@ -74,7 +76,7 @@ function placeWithoutConfig(flags: GlobalFlags, env: NodeJS.ProcessEnv): Reposit
   if (path === '') return undefined;
   const identity = flags.identity ?? env['LIFEBOAT_IDENTITY_FILE'] ?? '';
   return {
-    path: resolve(path),
+    path: resolvePlace('.', path),
     identityFile: identity === '' ? undefined : resolve(identity),
     stateDirectory: join(env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'lifeboat'),
   };

@@ -4,6 +4,7 @@ import type { OptionDefinition } from './definition.ts';
 export interface GlobalFlags {
   readonly config?: string;
   readonly repository?: string;
+  readonly copy?: string;
   readonly identity?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -14,9 +15,11 @@ export interface GlobalFlags {
 export const GLOBAL_OPTIONS: readonly OptionDefinition[] = [
   { flags: '--config <FILE>', description: 'lifeboat.yaml (LIFEBOAT_CONFIG)' },
   {
-    flags: '-r, --repository <DIR>',
-    description: 'repository, instead of the one in lifeboat.yaml (LIFEBOAT_REPOSITORY)',
+    flags: '-r, --repository <PLACE>',
+    description:
+      'repository, instead of the one in lifeboat.yaml: a directory, s3:... or sftp:... (LIFEBOAT_REPOSITORY)',
   },
+  { flags: '--copy <NAME>', description: 'read from this copy of the repository (repository.copies)' },
   {
     flags: '--identity <FILE>',
     description: 'recovery identity that opens snapshots (LIFEBOAT_IDENTITY_FILE)',

@@ -14,7 +14,7 @@ export interface Streams {
 
 /** `summary` is the last line of a run that ended by itself, `error` of one that did not. */
 export type MessageType =
-  'progress' | 'check' | 'snapshot' | 'decision' | 'finding' | 'warning' | 'error' | 'summary';
+  'progress' | 'check' | 'copy' | 'snapshot' | 'decision' | 'finding' | 'warning' | 'error' | 'summary';
 
 /** The only door to standard output and error. Secrets are masked by value in all that goes through it. */
 export interface Output {

@@ -1,4 +1,5 @@
 import type { Secret } from '../core/secret.ts';
+import type { CopyPlace, StorePlace } from './store.ts';
 
 /** lifeboat.yaml as the program uses it: absolute paths, milliseconds, secrets read. */
 export interface Config {
@@ -10,8 +11,8 @@ export interface Config {
   };
   readonly database: DatabaseOverrides;
   readonly media: { readonly path: string | undefined; readonly classes: readonly string[] };
-  readonly repository: {
-    readonly path: string;
+  readonly repository: StorePlace & {
+    readonly copies: readonly CopyPlace[];
     readonly hostKeyFile: string;
     readonly adminKeyFile: string | undefined;
     readonly identityFile: string | undefined;

@@ -6,3 +6,4 @@ export type { Config } from './config.ts';
 export { findConfig, loadConfig } from './load.ts';
 export { renderConfig, type NewConfig } from './render.ts';
 export { configJsonSchema } from './schema.ts';
+export { resolvePlace, type CopyPlace, type StorePlace } from './store.ts';

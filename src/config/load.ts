@@ -8,6 +8,7 @@ import type { Config } from './config.ts';
 import { parseConfigDocument, type YamlDocument } from './document.ts';
 import { configSchema, type ConfigFile } from './schema.ts';
 import { nearest } from './nearest.ts';
+import { resolvePlace, toStorePlace, type SecretReference } from './store.ts';
 
 const LOOKED_FOR = ['lifeboat.yaml', '/etc/lifeboat/lifeboat.yaml'];
 
@@ -90,8 +91,10 @@ function describeIssue(issue: z.core.$ZodIssue, document: YamlDocument): string[
 function suggestion(path: readonly PropertyKey[], key: string): string {
   let schema: z.core.$ZodType = configSchema;
   for (const part of path) {
-    const { def } = unwrap(schema)._zod as { def: { shape?: Record<string, z.core.$ZodType> } };
-    const inner = def.shape?.[String(part)];
+    const { def } = unwrap(schema)._zod as {
+      def: { shape?: Record<string, z.core.$ZodType>; element?: z.core.$ZodType };
+    };
+    const inner = typeof part === 'number' ? def.element : def.shape?.[String(part)];
     if (inner === undefined) return '';
     schema = inner;
   }
@@ -115,6 +118,19 @@ async function toConfig(
   const at = (path: string) => resolve(base, path);
   const maybe = (path: string | undefined) => (path === undefined ? undefined : at(path));
   const { homeserver, database, media, repository, retention, drill } = file;
+  const secretAt = (path: readonly (string | number)[]) => (given: SecretReference | undefined) =>
+    readSecret(given, at, document.where(path), env);
+  const store = await toStorePlace(repository, base, secretAt(['repository', 's3', 'secret_access_key']));
+  const copies = await Promise.all(
+    repository.copies.map(async (copy, index) => ({
+      name: copy.name,
+      ...(await toStorePlace(
+        copy,
+        base,
+        secretAt(['repository', 'copies', index, 's3', 'secret_access_key']),
+      )),
+    })),
+  );
   return {
     file: document.file,
     homeserver: {
@@ -126,7 +142,7 @@ async function toConfig(
       host: database.host,
       port: database.port,
       user: database.user,
-      password: await readSecret(database.password, at, document, env),
+      password: await secretAt(['database', 'password'])(database.password),
       database: database.database,
       sslMode: database.sslmode,
       sslRootCert: maybe(database.sslrootcert),
@@ -134,7 +150,9 @@ async function toConfig(
     },
     media: { path: maybe(media.path), classes: media.classes },
     repository: {
-      path: fromEnvironment(env['LIFEBOAT_REPOSITORY']) ?? at(repository.path),
+      ...store,
+      path: placeFromEnvironment(env['LIFEBOAT_REPOSITORY']) ?? store.path,
+      copies,
       hostKeyFile: at(repository.host_key_file),
       adminKeyFile: maybe(repository.admin_key_file),
       identityFile: fromEnvironment(env['LIFEBOAT_IDENTITY_FILE']) ?? maybe(repository.identity_file),
@@ -163,15 +181,18 @@ function fromEnvironment(path: string | undefined): string | undefined {
   return path === undefined || path === '' ? undefined : resolve(path);
 }
 
+function placeFromEnvironment(place: string | undefined): string | undefined {
+  return place === undefined || place === '' ? undefined : resolvePlace('.', place);
+}
+
 async function readSecret(
-  given: ConfigFile['database']['password'],
+  given: SecretReference | undefined,
   at: (path: string) => string,
-  document: YamlDocument,
+  where: string,
   env: NodeJS.ProcessEnv,
 ): Promise<Secret | undefined> {
   if (given === undefined) return undefined;
   if (typeof given === 'string') return new Secret(given);
-  const where = document.where(['database', 'password']);
   if ('env' in given) {
     const value = env[given.env];
     if (value !== undefined) return new Secret(value);

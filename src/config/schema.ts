@@ -1,5 +1,6 @@
 import { z } from './zod.ts';
 import { parseDuration } from '../core/units.ts';
+import { copySchema, secret, storeShape } from './store.ts';
 
 /**
  * lifeboat.yaml, strictly: an unknown key is an error, because a misspelt retention rule would lose backups.
@@ -11,13 +12,6 @@ const duration = z
   .string()
   .refine((text) => parseDuration(text) !== undefined, 'must be a duration such as 90s, 15m or 2h')
   .transform((text) => parseDuration(text) ?? 0);
-
-/** A secret: in a file, in an environment variable, or (interpolated) in place. */
-const secret = z.union([
-  z.string(),
-  z.strictObject({ file: path }),
-  z.strictObject({ env: z.string().min(1) }),
-]);
 
 export const configSchema = z.strictObject({
   version: z.literal(1).describe('Version of this file.'),
@@ -64,7 +58,11 @@ export const configSchema = z.strictObject({
     .describe('Media.'),
   repository: z
     .strictObject({
-      path: path.describe('Directory of the repository.'),
+      ...storeShape,
+      copies: z
+        .array(copySchema)
+        .default([])
+        .describe('Further places of the same repository, each with a name, a path and the keys above.'),
       host_key_file: path.describe('Key of this host: adds snapshots, cannot read or delete them.'),
       admin_key_file: path
         .optional()

@@ -52,6 +52,7 @@ export const ERROR_TABLE = {
   'repository-version': permanent(EXIT.noRepository),
   'repository-rolled-back': permanent(EXIT.failed),
   'repository-damaged': permanent(EXIT.failed),
+  'copy-diverged': permanent(EXIT.failed),
   'identity-missing': permanent(EXIT.wrongKey),
   'identity-wrong': permanent(EXIT.wrongKey),
   'admin-key-missing': permanent(EXIT.wrongKey),

@@ -38,3 +38,12 @@ export function parseDuration(text: string): number | undefined {
   const factor = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }[match[2] as 'ms'];
   return Number(match[1]) * factor;
 }
+
+/** `500KiB`, `10MiB`, `1.5GiB`, `1024` -> bytes; also with K, M, G (KB, MB, GB are the same here); undefined when it is none of these. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?) ?(?:([KMGT])(?:i?B)?|B)?$/.exec(text.trim());
+  if (match === null) return undefined;
+  const power = match[2] === undefined ? 0 : 'KMGT'.indexOf(match[2]) + 1;
+  const bytes = Math.round(Number(match[1]) * 1024 ** power);
+  return bytes > 0 ? bytes : undefined;
+}

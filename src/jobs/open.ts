@@ -1,16 +1,16 @@
 import { open } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import type { StorePlace } from '../config/index.ts';
 import type { Clock } from '../core/clock.ts';
 import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import { openRepository } from '../repository/index.ts';
 import type { Repository } from '../repository/port.ts';
-import { openLocalStore } from '../storage/local.ts';
+import { openStore } from '../storage/open.ts';
 import { VERSION } from './version.ts';
 
 /** Where a repository lies, and the files that open it: `Config.repository` is one. */
-export interface RepositoryPlace {
-  readonly path: string;
+export interface RepositoryPlace extends StorePlace {
   readonly hostKeyFile?: string | undefined;
   readonly adminKeyFile?: string | undefined;
   readonly identityFile?: string | undefined;
@@ -21,7 +21,7 @@ export interface RepositoryPlace {
 export async function openAt(place: RepositoryPlace, clock: Clock): Promise<Repository> {
   const { hostKeyFile, adminKeyFile, identityFile, stateDirectory } = place;
   const identities = identityFile === undefined ? [] : await readIdentities(identityFile);
-  const store = await openLocalStore(place.path);
+  const store = await openStore(place);
   return openRepository(store, {
     hostKeyFile,
     adminKeyFile,

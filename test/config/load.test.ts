@@ -158,3 +158,49 @@ describe('finding the file', () => {
     expect(findConfig(undefined, { LIFEBOAT_CONFIG: '/b.yaml' })).toBe('/b.yaml');
   });
 });
+
+describe('stores', () => {
+  const S3 = `repository:
+  path: s3:https://s3.example.com/bucket/prefix
+  s3: {access_key_id: me, secret_access_key: {env: S3_SECRET}, ca_file: ca.pem, object_lock: {mode: compliance, days: 30}}
+  limit_upload: 5MiB
+  copies:
+    - {name: attic, path: attic}
+    - {name: offsite, path: "sftp:me@host:/b", sftp: {identity_file: id}, limit_download: 1.5GiB}
+`;
+
+  it('may be servers, with limits, copies and a secret that is never printed', async () => {
+    const text = GOOD.replace('repository:\n  path: /srv/lifeboat\n', S3);
+    const { repository } = await load(text, { S3_SECRET: 'hush' });
+    expect(repository).toMatchObject({
+      path: 's3:https://s3.example.com/bucket/prefix',
+      s3: {
+        accessKeyId: 'me',
+        caFile: join(directory, 'ca.pem'),
+        objectLock: { mode: 'compliance', days: 30 },
+      },
+      uploadLimit: 5 * 1024 * 1024,
+      copies: [
+        { name: 'attic', path: join(directory, 'attic') },
+        { name: 'offsite', path: 'sftp:me@host:/b', downloadLimit: 1.5 * 1024 ** 3 },
+      ],
+    });
+    expect(repository.copies[1]!.sftp?.identityFile).toBe(join(directory, 'id'));
+    expect(repository.s3?.secretAccessKey?.reveal()).toBe('hush');
+    expect(JSON.stringify(repository)).not.toContain('hush');
+  });
+
+  it('are complained about by line, also within a copy', async () => {
+    const text = GOOD.replace(
+      'repository:\n',
+      'repository:\n  limit_upload: fast\n  copies:\n    - {name: Attic, pth: x}\n',
+    );
+    const { message } = await refusal(text);
+    expect(message).toContain(
+      ':6:17: repository.limit_upload: must be a size such as 500KiB or 10MiB, a second',
+    );
+    expect(message).toContain(':8:21: unknown key pth, did you mean path?');
+    expect(message).toMatch(/:8:\d+: repository\.copies\.0\.path: is missing/);
+    expect(message).toMatch(/:8:\d+: repository\.copies\.0\.name: must be lower-case letters/);
+  });
+});

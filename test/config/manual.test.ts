@@ -20,7 +20,7 @@ function keysOf(schema: Schema, prefix = ''): [string, Schema][] {
 }
 
 const manual = await readFile(new URL('../../docs/reference/configuration.md', import.meta.url), 'utf8');
-const rows = manual.matchAll(/^\| `([a-z_.]+)` +\|(?:[^|]*\|) +([^|]*?) *\| (.*?) *\|$/gm);
+const rows = manual.matchAll(/^\| `([a-z0-9_.]+)` +\|(?:[^|]*\|) +([^|]*?) *\| (.*?) *\|$/gm);
 const documented = new Map(
   [...rows].map(([, key, value, meaning]) => [key!, { value: value!, meaning: meaning! }]),
 );

@@ -16,10 +16,12 @@ export function createMemoryStore(objects = new Map<string, Uint8Array>()): Memo
       objects.set(key, Uint8Array.from(body));
       return 'created';
     },
-    async get(key) {
+    async get(key, range) {
       const bytes = objects.get(key);
       if (bytes === undefined) throw new LifeboatError('object-missing', `there is no object ${key}`);
-      return Buffer.from(bytes);
+      return Buffer.from(
+        range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length),
+      );
     },
     async stat(key) {
       const bytes = objects.get(key);

@@ -1,10 +1,12 @@
 import { EXIT } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import { backup, planBackup, type BackupPlan } from '../../jobs/backup.ts';
+import { updateCopies } from '../../jobs/copies.ts';
 import type { CommitResult } from '../../repository/port.ts';
 import { defineCommand } from '../definition.ts';
 import { EXIT_MEANING } from '../exit.ts';
 import { formatTime, table } from '../terminal.ts';
+import { reportCopies } from './copy.ts';
 import { shortId, snapshotFields } from './list.ts';
 import { OPENING_WITH_KEY } from './shared-exits.ts';
 
@@ -30,7 +32,8 @@ export const backupCommand = defineCommand<{ dryRun?: true; tag?: readonly strin
   ],
   exits: {
     ...OPENING_WITH_KEY,
-    omissions: 'the snapshot is stored, but something was not there to be backed up, such as a media file',
+    omissions:
+      'the snapshot is stored, but something was not there to be backed up, such as a media file, or a copy is not up to date',
     locked: EXIT_MEANING.locked,
     preflightRefused: 'the homeserver, its database or its media cannot be read; nothing was stored',
     softFail: EXIT_MEANING.softFail,
@@ -52,6 +55,10 @@ export const backupCommand = defineCommand<{ dryRun?: true; tag?: readonly strin
       signal,
     });
     for (const warning of [...plan.warnings, ...omissions]) output.warn(warning);
+    output.print(describeCommit(commit));
+    const copies = await updateCopies({ repository: settings.repository, progress: output.progress, signal });
+    reportCopies(copies, output);
+    const lagging = copies.filter(({ result }) => result === undefined).map(({ name }) => name);
     output.message('summary', {
       command: 'backup',
       ...snapshotFields(commit.entry),
@@ -60,9 +67,9 @@ export const backupCommand = defineCommand<{ dryRun?: true; tag?: readonly strin
       new_packs: commit.newPacks,
       stored_bytes: commit.storedBytes,
       omissions,
+      copies_behind: lagging,
     });
-    output.print(describeCommit(commit));
-    return omissions.length === 0 ? EXIT.ok : EXIT.omissions;
+    return omissions.length + lagging.length === 0 ? EXIT.ok : EXIT.omissions;
   },
 });
 

@@ -3,6 +3,7 @@ import { backupCommand } from './backup.ts';
 import { checkCommand } from './check.ts';
 import { configSchemaCommand } from './config-schema.ts';
 import { configValidateCommand } from './config-validate.ts';
+import { copyCommand } from './copy.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { drillCommand } from './drill.ts';
@@ -26,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   verifyCommand,
   drillCommand,
   restoreCommand,
+  copyCommand,
   pruneCommand,
   forgetCommand,
   pinCommand,

@@ -1,0 +1,23 @@
+import type { StorePlace } from '../config/index.ts';
+import { systemClock } from '../core/clock.ts';
+import { LifeboatError } from '../core/errors.ts';
+import { limited } from './limited.ts';
+import { openLocalStore } from './local.ts';
+import { parseLocation } from './location.ts';
+import type { ObjectStore } from './port.ts';
+import { DEFAULT_RETRY, retrying, type RetryHooks } from './retrying.ts';
+
+/**
+ * The store at a place, with its limits; what fails for the moment is tried again.
+ * Errors: `usage` (not a place), `secret-unreadable`, `file-unreadable`; a server is asked at the first operation.
+ */
+export async function openStore(place: StorePlace, onRetry?: RetryHooks['onRetry']): Promise<ObjectStore> {
+  const store = retrying(await openBare(place), DEFAULT_RETRY, { onRetry });
+  return limited(store, { upload: place.uploadLimit, download: place.downloadLimit }, systemClock);
+}
+
+async function openBare(place: StorePlace): Promise<ObjectStore> {
+  const location = parseLocation(place.path);
+  if (location.kind === 'local') return openLocalStore(location.directory);
+  throw new LifeboatError('usage', `${location.kind} stores are not there yet`);
+}
