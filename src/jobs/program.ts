@@ -13,7 +13,7 @@ export async function homeserverProgram(
   config: Config | undefined,
 ): Promise<string> {
   const found =
-    (await findProgram(given ?? config?.homeserver.program, [], '/'))?.program ??
+    (await findProgram(given ?? config?.homeserver.program, [], '/')).found?.program ??
     (await besideConfiguration(config));
   if (found !== undefined) return found;
   throw new LifeboatError('drill-impossible', 'there is no Synapse on this machine', {

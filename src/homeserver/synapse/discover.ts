@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import type { DiscoverOptions, Inventory, InventoryFile, SigningKeyEntry } from '../port.ts';
@@ -27,7 +27,7 @@ import { findWorkers } from './workers.ts';
 export async function discoverSynapse(options: DiscoverOptions): Promise<Inventory> {
   const configuration = await readConfiguration(options.configFiles);
   const serverName = serverNameOf(configuration);
-  const running = await runningWith(configuration);
+  const { running, disbelieved } = await runningWith(configuration, serverName);
   // Synapse resolves relative paths against its working directory (os.path.abspath in synapse/config/_base.py).
   const base = resolve(
     options.workingDirectory ?? running?.workingDirectory ?? dirname(configuration.files[0]!),
@@ -38,7 +38,7 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
   const database = readDatabaseBlock(configuration, absolute);
   const referenced = await findReferencedFiles(configuration, absolute);
   const workers = await findWorkers(configuration, absolute);
-  const program = await findProgram(
+  const { found: program, refused } = await findProgram(
     options.program,
     running?.program === undefined ? [] : [running.program],
     configuration.directory,
@@ -67,6 +67,8 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
       ...workers.warnings,
       ...settingWarnings(configuration),
       ...pathWarnings(configuration, running, options, base),
+      ...disbelieved,
+      ...refused,
       ...(program === undefined
         ? ['no Python interpreter with Synapse was found; its version is unknown']
         : []),
@@ -85,10 +87,45 @@ function serverNameOf(configuration: Configuration): string {
   );
 }
 
-/** The running process that reads one of our files; another Synapse of this machine is none of our business. */
-async function runningWith({ files }: Configuration): Promise<RunningSynapse | undefined> {
-  const running = await findRunningSynapse();
-  return running.find(({ configFiles }) => configFiles.some((path) => reads(path, files)));
+interface RunningOnes {
+  readonly running: RunningSynapse | undefined;
+  readonly disbelieved: readonly string[];
+}
+
+/**
+ * The running process that reads one of our files; another Synapse of this machine is none of our business. Anybody can start
+ * a process that looks like one: it is believed only of a user who could read the signing key anyway.
+ */
+async function runningWith(configuration: Configuration, serverName: string): Promise<RunningOnes> {
+  const { files } = configuration;
+  const ours = (await findRunningSynapse()).filter(({ configFiles }) =>
+    configFiles.some((path) => reads(path, files)),
+  );
+  const believed = new Set([process.getuid?.(), 0, await signingKeyOwner(configuration, serverName)]);
+  return {
+    running: ours.find(({ uid }) => believed.has(uid)),
+    disbelieved: ours
+      .filter(({ uid }) => !believed.has(uid))
+      .map(
+        ({ pid, uid }) =>
+          `process ${pid} of user ${uid} looks like this Synapse and is not believed: the signing key belongs to another user`,
+      ),
+  };
+}
+
+/** Before a working directory is known: a relative path is looked for beside the configuration only. */
+async function signingKeyOwner(
+  configuration: Configuration,
+  serverName: string,
+): Promise<number | undefined> {
+  const inline = stringAt(configuration, 'signing_key') !== undefined;
+  const path = inline
+    ? configuration.fileOf('signing_key')
+    : resolve(
+        configuration.directory,
+        stringAt(configuration, 'signing_key_path') ?? `${serverName}.signing.key`,
+      );
+  return (await stat(path).catch(() => undefined))?.uid;
 }
 
 /** A `-c` argument names a file, or the directory that it lies in. */

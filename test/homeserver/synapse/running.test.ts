@@ -1,4 +1,4 @@
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findRunningSynapse } from '../../../src/homeserver/synapse/running.ts';
@@ -10,7 +10,7 @@ async function proc(commandLines: Readonly<Record<string, readonly string[]>>): 
   for (const [pid, argv] of Object.entries(commandLines)) {
     await mkdir(join(root, pid));
     await symlink('/srv', join(root, pid, 'cwd'));
-    const { writeFile } = await import('node:fs/promises');
+    await writeFile(join(root, pid, 'status'), `Name:\tpython\nUid:\t99${pid}\t0\t0\t0\n`);
     await writeFile(join(root, pid, 'cmdline'), argv.map((argument) => `${argument}\0`).join(''));
   }
   return root;
@@ -33,8 +33,20 @@ describe('a running Synapse', () => {
       '14': [],
     });
     expect(await findRunningSynapse(root)).toEqual([
-      { program: '/venv/bin/python', workingDirectory: '/srv', configFiles: ['/etc/h.yaml', '/srv/conf.d'] },
-      { program: '/srv/env/bin/python', workingDirectory: '/srv', configFiles: ['/srv/h.yaml'] },
+      {
+        pid: 10,
+        uid: 9910,
+        program: '/venv/bin/python',
+        workingDirectory: '/srv',
+        configFiles: ['/etc/h.yaml', '/srv/conf.d'],
+      },
+      {
+        pid: 11,
+        uid: 9911,
+        program: '/srv/env/bin/python',
+        workingDirectory: '/srv',
+        configFiles: ['/srv/h.yaml'],
+      },
     ]);
   });
 
