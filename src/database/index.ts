@@ -11,4 +11,5 @@ export { tableDigest } from './postgres/digest.ts';
 export { assertEmpty, createDatabase } from './postgres/empty.ts';
 export { detectDumpFormat, type DumpFormat } from './postgres/dump-format.ts';
 export { pgListArgv, pgRestoreArgv, psqlFileArgv, requireHarmlessContents } from './postgres/restore.ts';
+export { saferClient } from './postgres/client-version.ts';
 export { clientEnvironment, newestClient, withPasswordFile } from './postgres/client.ts';

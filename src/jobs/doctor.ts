@@ -6,7 +6,7 @@ import type { Config } from '../config/index.ts';
 import type { Clock } from '../core/clock.ts';
 import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
 import { formatDuration } from '../core/units.ts';
-import { connect, databaseInfo, newestClient } from '../database/index.ts';
+import { connect, databaseInfo, newestClient, saferClient } from '../database/index.ts';
 import { createProcessEnvironment } from '../environment/index.ts';
 import { homeserverOf } from '../homeserver/index.ts';
 import type { Inventory } from '../homeserver/port.ts';
@@ -28,7 +28,14 @@ export async function* examine(config: Config | undefined, clock: Clock): AsyncG
     const clients = await Promise.all(
       ['pg_dump', 'pg_restore'].map((name) => newestClient(name, config?.database.clientDirectory)),
     );
-    return clients.map(({ path, version }) => `${path} (${version})`).join(', ');
+    const observed = clients.map(({ path, version }) => `${path} (${version})`).join(', ');
+    const holes = clients.flatMap(({ path, version }) => {
+      const safer = saferClient(version);
+      return safer === undefined
+        ? []
+        : [`${path} ${version} has holes that a hostile dump can use: install ${safer} or newer.`];
+    });
+    return holes.length === 0 ? observed : { result: 'warn', observed, detail: holes };
   });
   yield* examineEnvironment(config);
 }

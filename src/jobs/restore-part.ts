@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { LifeboatError } from '../core/errors.ts';
 import { createMediaRoot, writeMediaFile } from '../media/restore.ts';
@@ -51,7 +51,8 @@ const EXTRACT: Readonly<Record<Part, Extract>> = {
     const paths: string[] = [];
     for (const { name, open } of source.dumps()) {
       progress({ phase: 'database', message: `writing ${name}` });
-      const path = join(directory, name);
+      // The name comes from a manifest, and would lead anywhere.
+      const path = join(directory, basename(name));
       await pipeline(open(), createWriteStream(path, { mode: 0o600, flags: 'wx', flush: true }), { signal });
       paths.push(path);
     }

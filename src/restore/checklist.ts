@@ -75,6 +75,7 @@ async function runStep<Context>(
     applyMs ||= clock.monotonicMs() - applyStart;
     error = describeError(thrown);
   }
+  if (error === undefined && checks.length === 0) checks.push(nothingChecked(step));
   return {
     id: step.id,
     number: step.number,
@@ -123,11 +124,22 @@ function skippedStep<Context>(step: Step<Context>, blocker: StepResult, clock: C
   };
 }
 
+/** A step that looked at nothing has shown nothing. */
+function nothingChecked<Context>(step: Step<Context>): Check {
+  return {
+    id: `${step.id}.unchecked`,
+    title: 'the step was checked',
+    result: 'fail',
+    expected: 'at least 1 check',
+    observed: 'nothing was checked',
+  };
+}
+
 function worst(checks: readonly Check[]): StepResult['result'] {
   const results = new Set(checks.map((check) => check.result));
   if (results.has('fail')) return 'fail';
   if (results.has('warn')) return 'warn';
-  return results.has('pass') || results.size === 0 ? 'pass' : 'skip';
+  return results.has('pass') ? 'pass' : 'skip';
 }
 
 function describeError(thrown: unknown): NonNullable<StepResult['error']> {

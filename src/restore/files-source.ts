@@ -16,6 +16,9 @@ export interface FilesSourceOptions {
   readonly config: readonly string[];
 }
 
+/** What cannot be fetched again from other servers; the rest may be many times as large. */
+const CLASSES = ['local_content', 'local_thumbnails'];
+
 /** Errors: `file-unreadable`, `media-unreadable`, `homeserver-config-invalid`. */
 export async function filesSource(options: FilesSourceOptions): Promise<RestoreSource> {
   const [dump, signingKey] = [resolve(options.dump), resolve(options.signingKey)];
@@ -36,7 +39,7 @@ export async function filesSource(options: FilesSourceOptions): Promise<RestoreS
     knownMissingMedia: new Set(),
     dumps: () => [{ name: basename(dump), open: () => createReadStream(dump) }],
     async *media(): AsyncGenerator<SourceMediaFile> {
-      for await (const { path, sizeBytes, mode } of media.walk()) {
+      for await (const { path, sizeBytes, mode } of media.walk(CLASSES)) {
         yield { path, sizeBytes, mode, sha256: undefined, open: () => media.read(path) };
       }
     },

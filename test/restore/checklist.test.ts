@@ -136,3 +136,11 @@ describe('the checklist', () => {
     ).rejects.toMatchObject({ code: 'interrupted' });
   });
 });
+
+it('a step that checked nothing fails, and says so', async () => {
+  const [result] = await runChecklist([step('restore-media', 2, { checks: [] })], { applied: [] }, options());
+  expect(result).toMatchObject({
+    result: 'fail',
+    checks: [{ id: 'restore-media.unchecked', result: 'fail', observed: 'nothing was checked' }],
+  });
+});

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { LifeboatError } from '../../core/errors.ts';
 import { findProgram, runCommand } from '../../exec/index.ts';
 import type { PostgresTarget } from '../port.ts';
+import { compareVersions } from './client-version.ts';
 
 /** Debian keeps each major apart; the wrapper in /usr/bin is not always the newest. */
 const VERSIONED = '/usr/lib/postgresql';
@@ -22,13 +23,7 @@ export async function newestClient(name: string, directory?: string): Promise<Cl
     directory === undefined
       ? [...(await versioned(name)), findProgram(name)]
       : [findProgram(join(directory, name))];
-  const found: ClientProgram[] = [];
-  for (const path of new Set(candidates)) {
-    if (path === undefined) continue;
-    const version = /\(PostgreSQL\) (\S+)/.exec((await runCommand([path, '--version'])).stdout)?.[1];
-    if (version !== undefined) found.push({ path, version });
-  }
-  const newest = found.toSorted((a, b) => Number.parseFloat(b.version) - Number.parseFloat(a.version))[0];
+  const newest = await newestOf(candidates);
   if (newest !== undefined) return newest;
   throw new LifeboatError(
     'command-missing',
@@ -37,6 +32,19 @@ export async function newestClient(name: string, directory?: string): Promise<Cl
       hint: 'Install it: apt-get install postgresql-client, or name its directory in lifeboat.yaml as database.client_directory.',
     },
   );
+}
+
+/** Of equal versions the first. */
+export async function newestOf(
+  candidates: readonly (string | undefined)[],
+): Promise<ClientProgram | undefined> {
+  const found: ClientProgram[] = [];
+  for (const path of new Set(candidates)) {
+    if (path === undefined) continue;
+    const version = /\(PostgreSQL\) (\S+)/.exec((await runCommand([path, '--version'])).stdout)?.[1];
+    if (version !== undefined) found.push({ path, version });
+  }
+  return found.toSorted((a, b) => compareVersions(b.version, a.version))[0];
 }
 
 async function versioned(name: string): Promise<(string | undefined)[]> {
