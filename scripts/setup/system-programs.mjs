@@ -16,7 +16,13 @@ const ALWAYS = {
   openssl: ['openssl'],
   'util-linux': ['setpriv', 'unshare'],
 };
-const FOR_TESTS = { strace: ['strace'], git: ['git'], mount: ['mount'] };
+const FOR_TESTS = {
+  strace: ['strace'],
+  git: ['git'],
+  mount: ['mount'],
+  'openssh-client': ['ssh', 'ssh-keygen'],
+  'openssh-server': ['sshd'],
+};
 
 export function systemPrograms({ forTests }) {
   const wanted = { ...ALWAYS, ...(forTests ? FOR_TESTS : {}) };

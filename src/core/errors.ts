@@ -46,6 +46,7 @@ export const ERROR_TABLE = {
   interrupted: transient(EXIT.interrupted),
   // stores and repositories
   'store-unreachable': transient(EXIT.softFail),
+  'store-denied': permanent(EXIT.preflightRefused),
   'object-missing': permanent(EXIT.failed),
   'repository-missing': permanent(EXIT.noRepository),
   'repository-exists': permanent(EXIT.preflightRefused),

@@ -13,6 +13,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   pg_restore: 'postgresql-client',
   psql: 'postgresql-client',
   setpriv: 'util-linux',
+  ssh: 'openssh-client',
 };
 
 /** Absolute path of an executable file, looked for in `directories` first, then on the PATH. */
