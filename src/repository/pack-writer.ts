@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { LifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { blobId } from './blob-id.ts';
 import type { IndexSegment } from './index-segment.ts';
 import { putIndexSegment } from './index-segment.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
 import { createMutex } from './mutex.ts';
-import { createPackBuilder, type PackBuilder } from './pack.ts';
+import { createPackBuilder, randomPackTarget, type PackBuilder, type PackEntry } from './pack.ts';
+import { inWorker, workerCount } from './worker-pool.ts';
 
 /** Packs in one index segment: about a GiB, which is what a killed first backup may have to upload again. */
 const PACKS_PER_SEGMENT = 32;
@@ -25,8 +25,11 @@ export interface PackWriter {
   readonly reusedBlobs: number;
   readonly newPacks: number;
   readonly storedBytes: number;
-  /** Stores content unless it is there, and gives its blob id. Calls may overlap; one pack is filled at a time. */
-  store(content: Uint8Array): Promise<string>;
+  /**
+   * Stores content unless it is there, and gives its blob id. Calls may overlap; one pack is filled at a time. `sha256` is the
+   * content's, where the caller has it already. The content may be overwritten when the call resolves.
+   */
+  store(content: Uint8Array, sha256?: Uint8Array): Promise<string>;
   /** Undefined while the pack is still being filled. */
   pack(number: number): (SizedObject & { readonly segment: SizedObject | undefined }) | undefined;
   /** Seals and uploads the pack that is being filled. */
@@ -44,20 +47,51 @@ interface NewPack extends SizedObject {
   segment: SizedObject | undefined;
 }
 
+/** Contents on their way to a worker thread, a few MiB at a time: one message for each would cost more than the compression. */
+interface Batch {
+  readonly ids: string[];
+  readonly ends: number[];
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  used: number;
+}
+
+interface OpenPack {
+  readonly number: number;
+  readonly target: number;
+  readonly builder: PackBuilder;
+  /** Batches that are being compressed. */
+  readonly compressing: Promise<void>[];
+  /** Bytes of content, given to the pack and compressed into it so far. */
+  givenBytes: number;
+  doneBytes: number;
+}
+
+const BATCH_BYTES = 4 * 1024 * 1024;
+/** Packs being sealed and uploaded while the next one is filled: bounds memory at about three packs. */
+const MOST_SEALING = 2;
+
 /**
- * Fills packs one after the other and keeps the index of them. Once an upload failed, the ids that were promised are not
- * there: from then on every call fails with the same error, `flush` of a commit too.
+ * Fills packs one after the other and keeps the index of them; compression, encryption and hashing are done by worker threads,
+ * beside reading and uploading. Once something failed, the ids that were promised are not there: from then on every call fails
+ * with the same error, `flush` of a commit too.
  */
 export function createPackWriter(options: PackWriterOptions): PackWriter {
   const { store, known } = options;
   const firstNew = known.packs.length;
+  /** By number; a hole is a pack that is not stored yet. */
   const newPacks: NewPack[] = [];
   const segments: SizedObject[] = [];
   const oneAtATime = createMutex();
-  let open: PackBuilder | undefined;
+  const compressing = new Set<Promise<void>>();
+  const sealing = new Set<Promise<void>>();
+  let opened = 0;
+  let open: OpenPack | undefined;
+  let batch: Batch | undefined;
   let pending = emptySegment();
+  /** Of the packs in it. */
+  let pendingNumbers: number[] = [];
   let failure: unknown;
-  const count = { newBlobs: 0, reusedBlobs: 0, storedBytes: 0 };
+  const count = { newBlobs: 0, reusedBlobs: 0, newPacks: 0, storedBytes: 0 };
 
   const guarded = <T>(task: () => Promise<T>): Promise<T> =>
     oneAtATime(async () => {
@@ -65,50 +99,100 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       try {
         return await task();
       } catch (error) {
-        failure = error;
-        throw error;
+        failure ??= error;
+        throw failure;
       }
     });
 
+  const makeRoom = async (running: ReadonlySet<Promise<void>>, most: number): Promise<void> => {
+    while (running.size >= most) await Promise.race(running);
+  };
+  /** Runs beside what comes next; its failure is everybody's. */
+  const aside = (running: Set<Promise<void>>, task: () => Promise<void>): Promise<void> => {
+    const run = task()
+      .catch((error: unknown) => void (failure ??= error))
+      .finally(() => running.delete(run));
+    running.add(run);
+    return run;
+  };
+
+  const sendBatch = async (pack: OpenPack): Promise<void> => {
+    if (batch === undefined) return;
+    const { ids, ends, bytes, used } = batch;
+    batch = undefined;
+    await makeRoom(compressing, 2 * workerCount());
+    const run = aside(compressing, async () => {
+      const frames = await inWorker({ kind: 'compress', bytes: bytes.subarray(0, used), ends });
+      for (const [index, id] of ids.entries()) {
+        const frame = frames.bytes.subarray(index === 0 ? 0 : frames.ends[index - 1], frames.ends[index]);
+        pack.builder.add(id, frame, ends[index]! - (index === 0 ? 0 : ends[index - 1]!));
+      }
+      pack.doneBytes += used;
+    });
+    pack.compressing.push(run);
+  };
+
   const sealOpen = async (): Promise<void> => {
     if (open === undefined) return;
-    const { key, file, entries } = await open.seal(options.recipients);
+    const pack = open;
+    await sendBatch(pack);
     open = undefined;
-    if ((await store.put(key, file)) === 'exists')
-      throw new LifeboatError('internal', `two packs are called ${key}`);
-    count.storedBytes += file.length;
-    newPacks.push({ key, sizeBytes: file.length, segment: undefined });
-    const blobs = entries.map(
-      (entry) =>
-        [entry.id, entry.offset, entry.storedBytes, entry.sizeBytes] as [string, number, number, number],
-    );
-    pending.packs.push({ key, sizeBytes: file.length, blobs });
-    if (pending.packs.length >= PACKS_PER_SEGMENT) await writeIndex();
+    await makeRoom(sealing, MOST_SEALING);
+    void aside(sealing, async () => {
+      await Promise.all(pack.compressing);
+      if (failure !== undefined) throw failure;
+      const { key, file, entries } = await pack.builder.seal(options.recipients);
+      // Also when it `exists`: then an earlier try went through and only its answer was lost. No two packs are alike.
+      await store.put(key, file);
+      count.storedBytes += file.length;
+      count.newPacks += 1;
+      newPacks[pack.number - firstNew] = { key, sizeBytes: file.length, segment: undefined };
+      pending.packs.push({ key, sizeBytes: file.length, blobs: entries.map(indexRow) });
+      pendingNumbers.push(pack.number);
+      if (pending.packs.length >= PACKS_PER_SEGMENT) await writeIndex();
+    });
   };
 
   const writeIndex = async (): Promise<void> => {
     if (isEmpty(pending)) return;
-    const content = pending;
+    const [content, numbers] = [pending, pendingNumbers];
     // Before the first await: what is remembered meanwhile belongs to the next segment.
     pending = emptySegment();
+    pendingNumbers = [];
     const { key, sizeBytes, storedBytes } = await putIndexSegment(store, content, options.indexRecipients);
     count.storedBytes += storedBytes;
     const segment = { key, sizeBytes };
     segments.push(segment);
-    for (const pack of newPacks.slice(newPacks.length - content.packs.length)) pack.segment = segment;
+    for (const number of numbers) newPacks[number - firstNew]!.segment = segment;
   };
 
-  const add = async (content: Uint8Array): Promise<string> => {
-    const id = blobId(options.idKey, createHash('sha256').update(content).digest());
+  const settle = async (): Promise<void> => {
+    await Promise.all(sealing);
+    if (failure !== undefined) throw failure;
+  };
+
+  const append = async (pack: OpenPack, id: string, content: Uint8Array): Promise<void> => {
+    if (batch !== undefined && batch.used + content.length > batch.bytes.length) await sendBatch(pack);
+    batch ??= { ids: [], ends: [], bytes: new Uint8Array(Math.max(BATCH_BYTES, content.length)), used: 0 };
+    batch.bytes.set(content, batch.used);
+    batch.used += content.length;
+    batch.ids.push(id);
+    batch.ends.push(batch.used);
+    pack.givenBytes += content.length;
+    if (batch.used >= BATCH_BYTES) await sendBatch(pack);
+  };
+
+  const add = async (content: Uint8Array, sha256: Uint8Array): Promise<string> => {
+    const id = blobId(options.idKey, sha256);
     if (known.table.has(id)) {
       count.reusedBlobs += 1;
       return id;
     }
-    open ??= createPackBuilder(options.packTargetBytes);
-    open.add(id, content);
-    known.table.add(id, firstNew + newPacks.length, content.length);
+    open ??= openPack(firstNew + opened++, options.packTargetBytes ?? randomPackTarget());
+    known.table.add(id, open.number, content.length);
     count.newBlobs += 1;
-    if (open.full) await sealOpen();
+    await append(open, id, content);
+    if (expectedBytes(open) >= open.target) await sealOpen();
     return id;
   };
 
@@ -120,19 +204,22 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       return count.reusedBlobs;
     },
     get newPacks() {
-      return newPacks.length;
+      return count.newPacks;
     },
     get storedBytes() {
       return count.storedBytes;
     },
-    store: (content) => guarded(() => add(content)),
+    store: (content, sha256) => {
+      const digest = sha256 ?? createHash('sha256').update(content).digest();
+      return guarded(() => add(content, digest));
+    },
     pack: (number) => known.packs[number] ?? newPacks[number - firstNew],
-    flush: () => guarded(sealOpen),
+    flush: () => guarded(async () => (await sealOpen(), await settle())),
     remember({ files = {}, shards = {} }) {
       Object.assign(pending.files, files);
       Object.assign(pending.shards, shards);
     },
-    flushIndex: () => guarded(async () => (await writeIndex(), segments)),
+    flushIndex: () => guarded(async () => (await settle(), await writeIndex(), segments)),
     countReused(blobs) {
       count.reusedBlobs += blobs;
     },
@@ -140,6 +227,21 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       count.storedBytes += bytes;
     },
   };
+}
+
+function openPack(number: number, target: number): OpenPack {
+  const builder = createPackBuilder(target + BATCH_BYTES);
+  return { number, target, builder, compressing: [], givenBytes: 0, doneBytes: 0 };
+}
+
+/** What the pack will hold when its batches are compressed, if they shrink as those before them did. */
+function expectedBytes({ builder, givenBytes, doneBytes }: OpenPack): number {
+  const ratio = doneBytes === 0 ? 1 : builder.sizeBytes / doneBytes;
+  return builder.sizeBytes + (givenBytes - doneBytes) * ratio;
+}
+
+function indexRow(entry: PackEntry): [string, number, number, number] {
+  return [entry.id, entry.offset, entry.storedBytes, entry.sizeBytes];
 }
 
 function emptySegment(): IndexSegment {

@@ -1,9 +1,10 @@
-import { createHash, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { LifeboatError } from '../core/errors.ts';
 import { blobIdOf } from './blob-id.ts';
-import { compressBlob, decompressBlob, frameContentSize } from './compress.ts';
-import { seal, unseal } from './seal.ts';
-import { BLOCK, endOfTar, isRegular, listTar, paddingAfter, tarHeader } from './ustar.ts';
+import { decompressBlob, frameContentSize } from './compress.ts';
+import { newHeader, unseal } from './seal.ts';
+import { BLOCK, endOfTar, isRegular, listTar, shortHeader } from './ustar.ts';
+import { inWorker } from './worker-pool.ts';
 
 /**
  * A pack is an age file of a ustar. Each member `c/<blob id>` is one zstd frame; the last member `pad` hides the sum of the
@@ -32,11 +33,10 @@ export interface SealedPack {
 
 export interface PackBuilder {
   readonly sizeBytes: number;
-  /** The target is reached: seal, and start another. */
-  readonly full: boolean;
   readonly entries: readonly PackEntry[];
-  /** Compresses and copies the content; the caller has made sure that the id is new. */
-  add(id: string, content: Uint8Array): void;
+  /** Copies a zstd frame of so many bytes of content; the caller has made sure that the id is new. */
+  add(id: string, frame: Uint8Array, sizeBytes: number): void;
+  /** The builder is not to be used any more. */
   seal(recipients: readonly string[]): Promise<SealedPack>;
 }
 
@@ -49,38 +49,47 @@ export function randomPackTarget(): number {
   return randomInt(24 * MIB, 40 * MIB);
 }
 
-export function createPackBuilder(targetBytes: number = randomPackTarget()): PackBuilder {
-  const parts: Uint8Array[] = [];
+/** `expectedBytes`: memory taken at once; more is taken when it is needed. */
+export function createPackBuilder(expectedBytes = 0): PackBuilder {
   const entries: PackEntry[] = [];
+  let tar = new Uint8Array(expectedBytes);
   let sizeBytes = 0;
-  const append = (part: Uint8Array): void => {
-    parts.push(part);
-    sizeBytes += part.length;
-  };
-  const member = (name: string, body: Uint8Array): void => {
-    append(tarHeader(name, body.length));
-    append(body);
-    append(paddingAfter(body.length));
+  /** A member's room in the tar, all zeros; gives where its body begins. */
+  const room = (name: string, bodyBytes: number): number => {
+    const end = sizeBytes + BLOCK + Math.ceil(bodyBytes / BLOCK) * BLOCK;
+    if (end > tar.length) {
+      const grown = new Uint8Array(Math.max(end, Math.ceil(tar.length * 1.25)));
+      grown.set(tar.subarray(0, sizeBytes));
+      tar = grown;
+    }
+    tar.set(shortHeader(name, bodyBytes), sizeBytes);
+    const offset = sizeBytes + BLOCK;
+    sizeBytes = end;
+    return offset;
   };
   return {
     get sizeBytes() {
       return sizeBytes;
     },
-    get full() {
-      return sizeBytes >= targetBytes;
-    },
     entries,
-    add(id, content) {
-      const frame = compressBlob(content);
-      entries.push({ id, offset: sizeBytes + BLOCK, storedBytes: frame.length, sizeBytes: content.length });
-      member(`c/${id}`, frame);
+    add(id, frame, contentBytes) {
+      const offset = room(`c/${id}`, frame.length);
+      tar.set(frame, offset);
+      entries.push({ id, offset, storedBytes: frame.length, sizeBytes: contentBytes });
     },
     async seal(recipients) {
-      member(PAD_NAME, Buffer.alloc(padLength(sizeBytes)));
-      append(endOfTar);
-      const file = await seal(Buffer.concat(parts, sizeBytes), recipients);
-      const name = createHash('sha256').update(file).digest('hex');
-      return { name, key: packKey(name), file, entries };
+      room(PAD_NAME, padLength(sizeBytes));
+      // The end of a tar is zeros, as is all room that was not written to.
+      const end = sizeBytes + endOfTar.length;
+      if (end > tar.length) {
+        const grown = new Uint8Array(end);
+        grown.set(tar);
+        tar = grown;
+      }
+      const { header, fileKey } = await newHeader(recipients);
+      const bytes = tar.subarray(0, end);
+      const { bytes: file, sha256 } = await inWorker({ kind: 'seal', bytes, header, fileKey });
+      return { name: sha256, key: packKey(sha256), file, entries };
     },
   };
 }

@@ -1,38 +1,16 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { LifeboatError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
+import { openPayload, PAYLOAD_OVERHEAD, sealPayload } from './seal-payload.ts';
 
 /**
  * Whole age v1 files (C2SP age specification), readable by `age -d`. Headers come from age-encryption; the payload is ours
  * because node:crypto is several times as fast as the JavaScript cipher of that library, which a restore of media feels.
  */
-const CHUNK = 64 * 1024;
-const TAG = 16;
-const NONCE = 16;
-
 /** Encrypts to every recipient (`age1...`). Errors: `config-invalid` for none, malformed or mixed recipients. */
 export async function seal(plaintext: Uint8Array, recipients: readonly string[]): Promise<Uint8Array> {
   const { header, fileKey } = await newHeader(recipients);
-  // A nonce of our own: the one behind the header has already encrypted the empty payload with this file key.
-  const nonce = randomBytes(NONCE);
-  const key = payloadKey(fileKey, nonce);
-  const chunks = Math.max(1, Math.ceil(plaintext.length / CHUNK));
-  const file = Buffer.allocUnsafe(header.length + NONCE + plaintext.length + chunks * TAG);
-  file.set(header, 0);
-  file.set(nonce, header.length);
-  let at = header.length + NONCE;
-  for (let index = 0; index < chunks; index += 1) {
-    const cipher = createCipheriv('chacha20-poly1305', key, chunkNonce(index, index === chunks - 1), {
-      authTagLength: TAG,
-    });
-    const sealed = cipher.update(plaintext.subarray(index * CHUNK, (index + 1) * CHUNK));
-    cipher.final();
-    file.set(sealed, at);
-    file.set(cipher.getAuthTag(), at + sealed.length);
-    at += sealed.length + TAG;
-  }
-  return file;
+  return sealPayload(header, fileKey, plaintext);
 }
 
 /**
@@ -42,23 +20,7 @@ export async function seal(plaintext: Uint8Array, recipients: readonly string[])
  */
 export async function unseal(file: Uint8Array, identities: readonly string[]): Promise<Uint8Array> {
   const headerLength = findHeader(file);
-  const fileKey = await openHeader(file.subarray(0, headerLength), identities);
-  const payloadStart = headerLength + NONCE;
-  const payloadLength = file.length - payloadStart;
-  if (payloadLength < TAG) throw damaged('age file is cut short');
-  const key = payloadKey(fileKey, file.subarray(headerLength, payloadStart));
-  const chunks = Math.ceil(payloadLength / (CHUNK + TAG));
-  if (payloadLength - (chunks - 1) * (CHUNK + TAG) < TAG) throw damaged('age file is cut short');
-  const plaintext = Buffer.allocUnsafe(payloadLength - chunks * TAG);
-  for (let index = 0; index < chunks; index += 1) {
-    const start = payloadStart + index * (CHUNK + TAG);
-    const end = Math.min(start + CHUNK + TAG, file.length);
-    plaintext.set(openChunk(file.subarray(start, end), key, index, index === chunks - 1), index * CHUNK);
-  }
-  // The specification allows an empty last chunk only for an empty file; anything else would be a second spelling.
-  if (chunks > 1 && plaintext.length === (chunks - 1) * CHUNK)
-    throw damaged('age file ends in an empty chunk');
-  return plaintext;
+  return openPayload(file, headerLength, await openHeader(file.subarray(0, headerLength), identities));
 }
 
 /** A new X25519 key pair; the identity opens what is sealed to the recipient. */
@@ -77,7 +39,8 @@ export async function recipientOf(identity: string): Promise<string> {
   }
 }
 
-async function newHeader(
+/** A new file key, and the header that hides it from everybody but the recipients. Errors: as `seal`. */
+export async function newHeader(
   recipients: readonly string[],
 ): Promise<{ header: Uint8Array; fileKey: Uint8Array }> {
   requireUniform(recipients);
@@ -107,7 +70,7 @@ async function newHeader(
   });
   if (fileKey === undefined)
     throw new LifeboatError('internal', 'age-encryption made a header without a file key');
-  return { header: empty.subarray(0, empty.length - NONCE - TAG), fileKey };
+  return { header: empty.subarray(0, empty.length - PAYLOAD_OVERHEAD.nonce - PAYLOAD_OVERHEAD.tag), fileKey };
 }
 
 /** age refuses files for both kinds, because the classic recipient would undo what the post-quantum one is for; the library does not. */
@@ -148,32 +111,6 @@ function findHeader(file: Uint8Array): number {
   const end = macLine === -1 ? -1 : bytes.indexOf('\n', macLine + 1);
   if (end === -1) throw damaged('not an age file, or cut inside its header');
   return end + 1;
-}
-
-function openChunk(chunk: Uint8Array, key: Uint8Array, index: number, last: boolean): Uint8Array {
-  const decipher = createDecipheriv('chacha20-poly1305', key, chunkNonce(index, last), {
-    authTagLength: TAG,
-  });
-  decipher.setAuthTag(chunk.subarray(chunk.length - TAG));
-  const plaintext = decipher.update(chunk.subarray(0, chunk.length - TAG));
-  try {
-    decipher.final();
-  } catch (cause) {
-    throw damaged(`age payload is damaged in its chunk ${index}`, cause);
-  }
-  return plaintext;
-}
-
-function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', fileKey, nonce, 'payload', 32));
-}
-
-/** STREAM: an 11-byte big-endian counter and a flag for the last chunk. */
-function chunkNonce(index: number, last: boolean): Uint8Array {
-  const nonce = Buffer.alloc(12);
-  nonce.writeUIntBE(index, 5, 6);
-  nonce[11] = last ? 1 : 0;
-  return nonce;
 }
 
 function damaged(problem: string, cause?: unknown): LifeboatError {

@@ -12,7 +12,7 @@ export interface Pieces {
 export async function storeStream(
   source: Readable,
   pieces: Pieces,
-  store: (piece: Uint8Array) => Promise<string>,
+  store: (piece: Uint8Array, sha256?: Uint8Array) => Promise<string>,
 ): Promise<Content> {
   const hash = createHash('sha256');
   const blobs: string[] = [];
@@ -22,8 +22,11 @@ export async function storeStream(
     sizeBytes += bytes.length;
     for (const piece of pieces.push(bytes)) blobs.push(await store(piece));
   }
-  for (const piece of pieces.finish()) blobs.push(await store(piece));
-  return { sizeBytes, sha256: hash.digest('hex'), blobs };
+  const digest = hash.digest();
+  // The only piece is the whole, and need not be hashed again.
+  for (const piece of pieces.finish())
+    blobs.push(await store(piece, piece.length === sizeBytes ? digest : undefined));
+  return { sizeBytes, sha256: digest.toString('hex'), blobs };
 }
 
 /** One blob up to the bound, fixed pieces above it: decided by the bytes that come, not by a size that may be out of date. */
@@ -47,6 +50,6 @@ export function filePieces(wholeBytes: number, pieceBytes: number): Pieces {
       cutting ||= heldBytes > wholeBytes;
       return cutting && heldBytes >= pieceBytes ? cut() : [];
     },
-    finish: () => (heldBytes === 0 ? [] : [Buffer.concat(held, heldBytes)]),
+    finish: () => (heldBytes === 0 ? [] : [held.length === 1 ? held[0]! : Buffer.concat(held, heldBytes)]),
   };
 }

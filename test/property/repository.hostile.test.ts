@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isLifeboatError } from '../../src/core/errors.ts';
 import { archivePath, buildArchive, extractArchive } from '../../src/repository/archive.ts';
 import { blobIdOf } from '../../src/repository/blob-id.ts';
+import { compressBlob } from '../../src/repository/compress.ts';
 import type { ArchivedFile } from '../../src/repository/manifest.ts';
 import { createPackBuilder, readBlob, readPack, scanPack } from '../../src/repository/pack.ts';
 import { generateIdentity, seal, unseal } from '../../src/repository/seal.ts';
@@ -26,7 +27,7 @@ beforeAll(async () => {
   sealed = await seal(Buffer.alloc(70_000, 'x'), [pair.recipient]);
   const builder = createPackBuilder(1);
   for (const content of ['', 'short', 'long '.repeat(1000)].map((text) => Buffer.from(text))) {
-    builder.add(blobIdOf(key, content), content);
+    builder.add(blobIdOf(key, content), compressBlob(content), content.length);
   }
   packTar = await readPack((await builder.seal([pair.recipient])).file, [identity]);
   archive = await buildArchive(

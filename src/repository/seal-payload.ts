@@ -1,0 +1,102 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto';
+import { LifeboatError } from '../core/errors.ts';
+
+/**
+ * The payload of an age v1 file (C2SP age specification, "Payload"): STREAM of ChaCha20-Poly1305 in chunks of 64 KiB. Apart from
+ * the header (seal.ts) because worker threads do this part, and need no age library for it.
+ */
+const CHUNK = 64 * 1024;
+const TAG = 16;
+const NONCE = 16;
+
+export const PAYLOAD_OVERHEAD = { nonce: NONCE, tag: TAG } as const;
+
+/** Header and encrypted payload: a whole age file. */
+export function sealPayload(
+  header: Uint8Array,
+  fileKey: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  // A nonce of our own: the one behind the header has already encrypted the empty payload with this file key.
+  const nonce = randomBytes(NONCE);
+  const key = payloadKey(fileKey, nonce);
+  const chunks = Math.max(1, Math.ceil(plaintext.length / CHUNK));
+  // Memory of its own, so that it can be handed from thread to thread.
+  const file = new Uint8Array(header.length + NONCE + plaintext.length + chunks * TAG);
+  file.set(header, 0);
+  file.set(nonce, header.length);
+  let at = header.length + NONCE;
+  for (let index = 0; index < chunks; index += 1) {
+    const cipher = createCipheriv('chacha20-poly1305', key, chunkNonce(index, index === chunks - 1), {
+      authTagLength: TAG,
+    });
+    const sealed = cipher.update(plaintext.subarray(index * CHUNK, (index + 1) * CHUNK));
+    cipher.final();
+    file.set(sealed, at);
+    file.set(cipher.getAuthTag(), at + sealed.length);
+    at += sealed.length + TAG;
+  }
+  return file;
+}
+
+/** The plaintext of a file whose header has `headerLength` bytes. Errors: `repository-damaged`. */
+export function openPayload(
+  file: Uint8Array,
+  headerLength: number,
+  fileKey: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const payloadStart = headerLength + NONCE;
+  const payloadLength = file.length - payloadStart;
+  if (payloadLength < TAG) throw damaged('age file is cut short');
+  const key = payloadKey(fileKey, file.subarray(headerLength, payloadStart));
+  const chunks = Math.ceil(payloadLength / (CHUNK + TAG));
+  if (payloadLength - (chunks - 1) * (CHUNK + TAG) < TAG) throw damaged('age file is cut short');
+  const plaintext = new Uint8Array(payloadLength - chunks * TAG);
+  for (let index = 0; index < chunks; index += 1) {
+    const start = payloadStart + index * (CHUNK + TAG);
+    const end = Math.min(start + CHUNK + TAG, file.length);
+    plaintext.set(openChunk(file.subarray(start, end), key, index, index === chunks - 1), index * CHUNK);
+  }
+  // The specification allows an empty last chunk only for an empty file; anything else would be a second spelling.
+  if (chunks > 1 && plaintext.length === (chunks - 1) * CHUNK)
+    throw damaged('age file ends in an empty chunk');
+  return plaintext;
+}
+
+function openChunk(chunk: Uint8Array, key: KeyObject, index: number, last: boolean): Uint8Array {
+  const decipher = createDecipheriv('chacha20-poly1305', key, chunkNonce(index, last), {
+    authTagLength: TAG,
+  });
+  decipher.setAuthTag(chunk.subarray(chunk.length - TAG));
+  const plaintext = decipher.update(chunk.subarray(0, chunk.length - TAG));
+  try {
+    decipher.final();
+  } catch (cause) {
+    throw damaged(`age payload is damaged in its chunk ${index}`, cause);
+  }
+  return plaintext;
+}
+
+/** As an object: given bytes, node:crypto makes one for every chunk, which takes longer than to encrypt the chunk. */
+function payloadKey(fileKey: Uint8Array, nonce: Uint8Array): KeyObject {
+  return createSecretKey(new Uint8Array(hkdfSync('sha256', fileKey, nonce, 'payload', 32)));
+}
+
+/** STREAM: an 11-byte big-endian counter and a flag for the last chunk. */
+function chunkNonce(index: number, last: boolean): Uint8Array {
+  const nonce = Buffer.alloc(12);
+  nonce.writeUIntBE(index, 5, 6);
+  nonce[11] = last ? 1 : 0;
+  return nonce;
+}
+
+function damaged(problem: string, cause?: unknown): LifeboatError {
+  return new LifeboatError('repository-damaged', problem, { cause });
+}
