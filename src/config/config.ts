@@ -10,7 +10,11 @@ export interface Config {
     readonly program: string | undefined;
   };
   readonly database: DatabaseOverrides;
-  readonly media: { readonly path: string | undefined; readonly classes: readonly string[] };
+  readonly media: {
+    readonly path: string | undefined;
+    readonly classes: readonly string[];
+    readonly allowMissing: boolean;
+  };
   readonly repository: StorePlace & {
     readonly copies: readonly CopyPlace[];
     readonly hostKeyFile: string;

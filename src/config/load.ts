@@ -148,7 +148,7 @@ async function toConfig(
       sslRootCert: maybe(database.sslrootcert),
       clientDirectory: maybe(database.client_directory),
     },
-    media: { path: maybe(media.path), classes: media.classes },
+    media: { path: maybe(media.path), classes: media.classes, allowMissing: media.allow_missing },
     repository: {
       ...store,
       path: placeFromEnvironment(env['LIFEBOAT_REPOSITORY']) ?? store.path,

@@ -53,6 +53,12 @@ export const configSchema = z.strictObject({
         )
         .default(['local_content', 'local_thumbnails'])
         .describe('What to back up; remote media and URL previews can be fetched again.'),
+      allow_missing: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Back up although most of the uploads have no file; otherwise it is taken for a disk that is not mounted.',
+        ),
     })
     .prefault({})
     .describe('Media.'),

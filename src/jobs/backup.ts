@@ -21,6 +21,7 @@ import type { DatabaseComponent } from '../repository/manifest.ts';
 import type { BackupWriter, CommitResult, Repository } from '../repository/port.ts';
 import { backUpArchives } from './backup-archives.ts';
 import { backUpMedia } from './backup-media.ts';
+import { requireMediaThere } from './media-presence.ts';
 import { databaseTarget, mediaDirectory } from './sources.ts';
 
 export interface BackupOptions {
@@ -63,6 +64,7 @@ export async function planBackup(config: Config): Promise<BackupPlan> {
   const sources = await findSources(config);
   await using session = await connect(sources.database, { applicationName: 'lifeboat:plan' });
   await sources.kind.facts(session, sources.inventory);
+  if (!config.media.allowMissing) await requireMediaThere(sources.kind.catalogue(session), sources.media);
   const info = await databaseInfo(session);
   return describe(config, sources, info);
 }
@@ -77,6 +79,8 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
     await using snapshot = await openSnapshot(sources.database, writer.snapshotId.slice(0, 8));
     const info = await databaseInfo(snapshot.session);
     const plan = describe(config, sources, info);
+    if (!config.media.allowMissing)
+      await requireMediaThere(sources.kind.catalogue(snapshot.session), sources.media);
     const database = await backUpDatabase(sources, snapshot, writer, options);
     const media = await backUpMedia({
       catalogue: sources.kind.catalogue(snapshot.session, config.media.classes),

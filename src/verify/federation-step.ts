@@ -82,7 +82,7 @@ async function* probeChecks(context: RestoreContext, options: FederationStepOpti
 
 async function samplesOf({ source, target }: RestoreContext): Promise<Samples> {
   await using session = await connect(target.database, { applicationName: 'lifeboat:samples' });
-  return await drawSamples(session, source.serverName);
+  return await drawSamples(session, source.serverName, source.knownMissingMedia);
 }
 
 /** What people would have received from a copy of their server: nothing. */

@@ -84,6 +84,16 @@ describe('a backup refuses, before it writes anything,', () => {
     await expect(lab.backUp(changed)).rejects.toMatchObject({ code: 'media-unreadable', exitStatus: 30 });
   });
 
+  it('an empty media directory of a server with uploads, but not when its admin says that they are lost', async () => {
+    const empty = join(lab.directory, 'empty-media');
+    await mkdir(empty);
+    const changed = await altered((yaml) => `${yaml}\nmedia: {path: ${empty}}\n`);
+    await expect(planBackup(changed)).rejects.toMatchObject({ code: 'media-unreadable', exitStatus: 30 });
+    await expect(lab.backUp(changed)).rejects.toMatchObject({ code: 'media-unreadable', exitStatus: 30 });
+    const allowed = await altered((yaml) => `${yaml}\nmedia: {path: ${empty}, allow_missing: true}\n`);
+    expect((await planBackup(allowed)).mediaDirectory).toBe(empty);
+  });
+
   it('none of which left a snapshot', async () => {
     expect(await (await openAt(config.repository, systemClock)).snapshots()).toHaveLength(1);
   });

@@ -15,8 +15,17 @@ const USERS = 3;
 const ALIASES = 2;
 const MEDIA = 5;
 
-/** Users that are not deactivated, local aliases, and media that are uploaded and not quarantined; drawn at random. */
-export async function drawSamples(session: PostgresSession, serverName: string): Promise<Samples> {
+/** Where it lies in the media store (synapse/media/filepath.py). */
+function pathOf(mediaId: string): string {
+  return `local_content/${mediaId.slice(0, 2)}/${mediaId.slice(2, 4)}/${mediaId.slice(4)}`;
+}
+
+/** Users that are not deactivated, local aliases, and media that are uploaded and not quarantined; drawn at random. None of the media whose path is known to have no file. */
+export async function drawSamples(
+  session: PostgresSession,
+  serverName: string,
+  missingMedia: ReadonlySet<string> = new Set(),
+): Promise<Samples> {
   const users = await session.query<{ name: string }>(
     `SELECT name FROM users WHERE deactivated = 0 AND coalesce(is_guest, 0) = 0 AND appservice_id IS NULL ORDER BY random() LIMIT ${USERS}`,
   );
@@ -24,9 +33,15 @@ export async function drawSamples(session: PostgresSession, serverName: string):
     `SELECT room_alias AS name FROM room_aliases WHERE split_part(room_alias, ':', 2) = split_part($1, ':', 1) ORDER BY random() LIMIT ${ALIASES}`,
     [serverName],
   );
-  const media = await session.query<{ mediaId: string; sha256: string | null; sizeBytes: number }>(
+  const media: Samples['media'][number][] = [];
+  const drawn = session.stream<{ mediaId: string; sha256: string | null; sizeBytes: number }>(
     `SELECT media_id AS "mediaId", to_jsonb(m) ->> 'sha256' AS sha256, media_length AS "sizeBytes" FROM local_media_repository m
-     WHERE media_length IS NOT NULL AND quarantined_by IS NULL AND url_cache IS NULL ORDER BY random() LIMIT ${MEDIA}`,
+     WHERE media_length IS NOT NULL AND quarantined_by IS NULL AND url_cache IS NULL ORDER BY random()`,
   );
+  for await (const each of drawn) {
+    if (missingMedia.has(pathOf(each.mediaId))) continue;
+    media.push(each);
+    if (media.length === MEDIA) break;
+  }
   return { users: users.map(({ name }) => name), aliases: aliases.map(({ name }) => name), media };
 }
