@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { LifeboatError } from '../core/errors.ts';
-import { createMediaRoot, writeMediaFile } from '../media/restore.ts';
+import { createMediaRoot, writeMediaFiles } from '../media/restore.ts';
 import type { Progress } from '../observe/index.ts';
 import type { RestoreSource } from '../restore/source.ts';
 import { ensurePrivateDirectory } from '../storage/durable-file.ts';
@@ -61,12 +61,11 @@ const EXTRACT: Readonly<Record<Part, Extract>> = {
   media: async ({ source, progress, signal }, directory) => {
     const root = await createMediaRoot(directory, { fsync: 'file' });
     let done = 0;
-    for await (const { path, sizeBytes, sha256, mode, open } of source.media()) {
-      signal?.throwIfAborted();
-      await writeMediaFile(root, { path, sizeBytes, sha256, mode }, open);
+    const onDone = () => {
       done += 1;
       progress({ phase: 'media', done, unit: 'files' });
-    }
+    };
+    await writeMediaFiles(root, source.media(), { onDone, signal });
     return [directory];
   },
 };

@@ -15,6 +15,7 @@ import { mkdir, open, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+import { eachConcurrently } from '../core/each-concurrently.ts';
 import { LifeboatError } from '../core/errors.ts';
 import { openMediaDirectory } from './directory.ts';
 import { requireSafePath } from './regular-file.ts';
@@ -48,6 +49,22 @@ export async function createMediaRoot(
 ): Promise<MediaRoot> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   return { path: await realpath(path), fsync: options.fsync ?? 'never', folders: new Set() };
+}
+
+/** Waiting for the disk to have a file, the others are decrypted and written. */
+const FILES_AT_ONCE = 8;
+
+/** `writeMediaFile` for each of them, several at once; `onDone` after each. Errors: as there, and those of the source. */
+export async function writeMediaFiles(
+  root: MediaRoot,
+  files: AsyncIterable<NewMediaFile & { open(): Readable }>,
+  { onDone, signal }: { onDone(sizeBytes: number): void; signal?: AbortSignal | undefined },
+): Promise<void> {
+  await eachConcurrently(files, FILES_AT_ONCE, async (file) => {
+    signal?.throwIfAborted();
+    await writeMediaFile(root, file, () => file.open());
+    onDone(file.sizeBytes);
+  });
 }
 
 /**

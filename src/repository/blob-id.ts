@@ -1,4 +1,5 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { keyedHash } from './keyed-hash.ts';
 
 /**
  * The id of a blob: HMAC-SHA-256(key, SHA-256(content)) in hex. The inner hash is plain so that a SHA-256 which the homeserver's
@@ -7,7 +8,7 @@ import { createHash, createHmac } from 'node:crypto';
 export function blobId(key: Uint8Array, sha256: Uint8Array | string): string {
   const digest = typeof sha256 === 'string' ? Buffer.from(sha256, 'hex') : sha256;
   if (digest.length !== 32) throw new RangeError(`a SHA-256 has 32 bytes, not ${digest.length}`);
-  return createHmac('sha256', key).update(digest).digest('hex');
+  return keyedHash(key).update(digest).digest('hex');
 }
 
 /** The id of content at hand. */

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { eachConcurrently } from '../core/each-concurrently.ts';
 import { isLifeboatError, messageOf } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStat, ObjectStore } from '../storage/port.ts';
@@ -163,6 +164,9 @@ async function collectNeeds(
   return needs;
 }
 
+/** One is read while another is hashed; more would cost 80 MiB of memory each. */
+const OBJECTS_AT_ONCE = 2;
+
 /** Lists all objects, and hashes them: packs as far as asked for, all others always, for they are small. */
 async function checkObjects(
   { store }: CheckContext,
@@ -173,13 +177,13 @@ async function checkObjects(
   const present = new Map<string, number>();
   const wanted = packFilter(options.readData);
   for (const objectClass of OBJECT_CLASSES) {
-    for await (const stat of store.list(`${objectClass}/`)) {
+    await eachConcurrently(store.list(`${objectClass}/`), OBJECTS_AT_ONCE, async (stat) => {
       report.objects += 1;
       present.set(stat.key, stat.sizeBytes);
       if (promisedSha256(stat.key) === undefined) report.findings.push(foreign(stat.key));
-      else if (report.findings.some(({ object }) => object === stat.key)) continue;
+      else if (report.findings.some(({ object }) => object === stat.key)) return;
       else if (objectClass !== 'packs' || wanted(stat.key)) await checkBytes(store, stat, needs, report);
-    }
+    });
   }
   return present;
 }

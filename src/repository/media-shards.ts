@@ -1,6 +1,6 @@
-import { createHmac } from 'node:crypto';
 import { LifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
+import { keyedHash } from './keyed-hash.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
 import { mediaFileSchema, requireValid } from './manifest-schema.ts';
 import type { MediaFile } from './manifest.ts';
@@ -73,7 +73,7 @@ export function createMediaShards(options: MediaShardOptions): MediaShardWriter 
 
   const write = async ({ position, rows }: Shard): Promise<void> => {
     const text = shardText(rows, (number) => packs.pack(number)!.key);
-    const id = createHmac('sha256', options.idKey).update('shard:').update(text).digest('hex');
+    const id = keyedHash(options.idKey).update('shard:').update(text).digest('hex');
     const shared = known.shards.get(id);
     const object = shared?.object ?? (await store(id, text));
     for (const needed of [object, ...(shared === undefined ? [] : [shared.segment])])
@@ -125,7 +125,7 @@ function shardText(rows: Shard['rows'], keyOf: (number: number) => string): stri
 }
 
 function endsShard(idKey: Uint8Array, path: string): boolean {
-  return createHmac('sha256', idKey).update('row:').update(path).digest().readUInt32BE(0) % MEAN_ROWS === 0;
+  return keyedHash(idKey).update('row:').update(path).digest().readUInt32BE(0) % MEAN_ROWS === 0;
 }
 
 function placeOf(known: KnownBlobs, blob: string, path: string): number {

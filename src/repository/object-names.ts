@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, webcrypto } from 'node:crypto';
 
 /**
  * Keys of a repository's objects. Every object but the log and the three plain files is named by the SHA-256 of its own
@@ -27,6 +27,13 @@ const LOG_KEY = /^log\/([0-9]{10})\.json$/;
 /** Lower-case hex. */
 export function sha256Hex(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The same in libuv's thread pool: for objects of some MiB, which would keep the main thread from reading and encrypting. */
+export async function sha256HexInPool(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString(
+    'hex',
+  );
 }
 
 export function objectKey(objectClass: ObjectClass, sha256: string): string {

@@ -1,7 +1,7 @@
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
-import { objectKey, promisedSha256, sha256Hex, type ObjectClass } from './object-names.ts';
+import { objectKey, promisedSha256, sha256HexInPool, type ObjectClass } from './object-names.ts';
 import { seal, unseal } from './seal.ts';
 
 export interface PutResult {
@@ -17,7 +17,7 @@ export async function putNamed(
   objectClass: ObjectClass,
   bytes: Uint8Array,
 ): Promise<PutResult> {
-  const key = objectKey(objectClass, sha256Hex(bytes));
+  const key = objectKey(objectClass, await sha256HexInPool(bytes));
   const result = await store.put(key, bytes);
   return { key, sizeBytes: bytes.length, storedBytes: result === 'created' ? bytes.length : 0 };
 }
@@ -45,7 +45,8 @@ export async function getNamed(store: ObjectStore, key: string): Promise<Uint8Ar
       context: { object: key },
     });
   });
-  if (sha256Hex(bytes) !== promised) throw damagedObject(key, 'its bytes do not have the hash in its name');
+  if ((await sha256HexInPool(bytes)) !== promised)
+    throw damagedObject(key, 'its bytes do not have the hash in its name');
   return bytes;
 }
 

@@ -1,5 +1,6 @@
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
+import { blobId } from './blob-id.ts';
 import { damagedObject, getSealed } from './objects.ts';
 import { readBlob, scanPack, type PackEntry } from './pack.ts';
 
@@ -9,6 +10,8 @@ const CAPACITY = 4;
 export interface PackCache {
   /** Errors: `repository-damaged`, naming pack and blob; `identity-wrong`. */
   blob(packKey: string, id: string): Promise<Uint8Array>;
+  /** True when the id was made from this SHA-256: `blob` then verifies the hash, too. */
+  isIdOf(id: string, sha256: string): boolean;
 }
 
 interface OpenPack {
@@ -45,5 +48,6 @@ export function createPackCache(
       if (entry === undefined) throw damagedObject(key, `it does not hold blob ${id}`);
       return readBlob(plaintext, entry, idKey);
     },
+    isIdOf: (id, sha256) => id === blobId(idKey, sha256),
   };
 }

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { LifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
@@ -7,6 +7,7 @@ import { blobId } from './blob-id.ts';
 import { createChunker } from './chunk.ts';
 import type { RepositoryConfig } from './config-file.ts';
 import type { HostKey } from './key-files.ts';
+import { keyedHash } from './keyed-hash.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
 import { snapshotEntry } from './log-state.ts';
 import type { CommitLog } from './log.ts';
@@ -206,7 +207,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
 }
 
 function fileId(idKey: Uint8Array, sha256: string): string {
-  return createHmac('sha256', idKey).update('file:').update(sha256).digest('hex');
+  return keyedHash(idKey).update('file:').update(sha256).digest('hex');
 }
 
 function totals(

@@ -28,6 +28,9 @@ const contents = [
   Buffer.from('a'),
   Buffer.alloc(300_000, 'COPY public.events (event_id) FROM stdin;\n'),
   randomBytes(100_000),
+  // Kept as it is, in blocks of 128 KiB.
+  randomBytes(256 * 1024),
+  randomBytes(300_000),
   Buffer.alloc(256),
 ];
 let identity = '';

@@ -2,7 +2,7 @@ import { connect } from '../../database/index.ts';
 import { homeserverOf } from '../../homeserver/index.ts';
 import { openMediaDirectory, type MediaDirectory } from '../../media/directory.ts';
 import type { CatalogueRow } from '../../media/port.ts';
-import { createMediaRoot, writeMediaFile } from '../../media/restore.ts';
+import { createMediaRoot, writeMediaFiles } from '../../media/restore.ts';
 import type { RestoreContext } from '../context.ts';
 import { collectFindings, noneFound } from '../findings.ts';
 import type { Check, Step } from '../step.ts';
@@ -28,17 +28,12 @@ async function placeFiles({
   // A sealed copy is thrown away; a real one must survive a power cut.
   const root = await createMediaRoot(target.mediaDirectory, { fsync: target.sealed ? 'never' : 'file' });
   let [files, bytes] = [0, 0];
-  for await (const file of source.media()) {
-    signal?.throwIfAborted();
-    await writeMediaFile(
-      root,
-      { path: file.path, mode: file.mode, sizeBytes: file.sizeBytes, sha256: file.sha256 },
-      file.open,
-    );
+  const onDone = (sizeBytes: number) => {
     files += 1;
-    bytes += file.sizeBytes;
+    bytes += sizeBytes;
     progress({ phase: 'restore-media', done: files, unit: 'files' });
-  }
+  };
+  await writeMediaFiles(root, source.media(), { onDone, signal });
   await handOver(target.mediaDirectory);
   Object.assign(found, { mediaFiles: files, mediaBytes: bytes });
 }
