@@ -6,6 +6,7 @@ import { openLocalStore } from './local.ts';
 import { parseLocation } from './location.ts';
 import type { ObjectStore } from './port.ts';
 import { DEFAULT_RETRY, retrying, type RetryHooks } from './retrying.ts';
+import { openSftpStore } from './sftp/store.ts';
 
 /**
  * The store at a place, with its limits; what fails for the moment is tried again.
@@ -19,5 +20,9 @@ export async function openStore(place: StorePlace, onRetry?: RetryHooks['onRetry
 async function openBare(place: StorePlace): Promise<ObjectStore> {
   const location = parseLocation(place.path);
   if (location.kind === 'local') return openLocalStore(location.directory);
+  if (location.kind === 'sftp') {
+    const { identityFile, knownHostsFile, options } = place.sftp ?? {};
+    return openSftpStore({ ...location, identityFile, knownHostsFile, sshOptions: options });
+  }
   throw new LifeboatError('usage', `${location.kind} stores are not there yet`);
 }

@@ -121,7 +121,8 @@ function configuration(directory: string, port: number): string {
     'KbdInteractiveAuthentication no',
     'PermitRootLogin prohibit-password',
     'MaxStartups 200',
-    'Subsystem sftp internal-sftp',
+    // Paths that are not absolute begin there.
+    `Subsystem sftp internal-sftp -d ${join(directory, 'data')}`,
     '',
   ].join('\n');
 }
