@@ -76,6 +76,15 @@ describe('an SFTP store', () => {
       await expect(store.get(key)).rejects.toMatchObject({ code: 'file-unreadable' });
   });
 
+  it('lists objects of more folders than it reads at once', async () => {
+    const store = await open(newPlace());
+    const keys = Array.from({ length: 30 }, (_, i) => `packs/${i}/${i % 3}/object`);
+    await Promise.all(keys.map((key) => store.put(key, body)));
+    const listed: string[] = [];
+    for await (const { key } of store.list('packs/')) listed.push(key);
+    expect(listed.toSorted()).toEqual(keys.toSorted());
+  });
+
   it('goes on after the connection broke between two calls, and after the server was away', async () => {
     const store = await open(newPlace());
     await store.put('k/one', body);
