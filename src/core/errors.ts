@@ -75,6 +75,7 @@ export const ERROR_TABLE = {
   'signing-key-missing': permanent(EXIT.preflightRefused),
   // restore and drill
   'target-not-empty': permanent(EXIT.preflightRefused),
+  'target-unfit': permanent(EXIT.preflightRefused),
   'target-alive': permanent(EXIT.preflightRefused),
   'not-confirmed': permanent(EXIT.preflightRefused),
   'content-damaged': permanent(EXIT.failed),

@@ -4,16 +4,18 @@
  * and goes on at the step that did not finish.
  */
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { parseYaml } from '../config/yaml.ts';
 import type { Clock } from '../core/clock.ts';
 import { LifeboatError } from '../core/errors.ts';
 import type { PostgresTarget } from '../database/port.ts';
-import { runCommand } from '../exec/index.ts';
+import { findProgram, runCommand } from '../exec/index.ts';
 import { relocate, startArgv } from '../homeserver/index.ts';
 import type { Progress } from '../observe/index.ts';
 import { runChecklist } from '../restore/checklist.ts';
 import type { RestoreContext } from '../restore/context.ts';
+import { removeMark, requireFreeDatabase } from '../restore/empty-database.ts';
 import { JOURNAL_FILE, openJournal } from '../restore/journal.ts';
 import type { RestoreSource } from '../restore/source.ts';
 import type { Check, StepId, StepResult } from '../restore/step.ts';
@@ -56,17 +58,30 @@ const CHECKLIST = [
   readyToStartStep,
 ];
 
-/** Errors: `target-not-empty`, `target-alive`, `interrupted`; what a step found stands in the outcome. */
+/**
+ * Errors: `target-not-empty`, `target-unfit`, `target-alive` and `database-*` before anything is written, `interrupted`; what a step found
+ * stands in the outcome.
+ */
 export async function restore(options: RestoreOptions): Promise<RestoreOutcome> {
   const { source, database, clock, progress, signal } = options;
   const directory = resolve(options.directory);
-  await claimDirectory(directory);
+  await requireFreeDirectory(directory);
   const subject = {
     snapshot: source.id,
     serverName: source.serverName,
     database: `${database.host}:${database.port}/${database.database}`,
   };
   const journal = await openJournal(directory, subject, () => randomBytes(8).toString('hex'));
+  if (CHECKLIST.every(({ id }) => journal.isDone(id))) {
+    await removeMark(database, journal);
+    throw new LifeboatError('target-not-empty', `the restore into ${directory} is finished`, {
+      hint: 'Start the homeserver there, or restore into a new directory and a new database.',
+      context: { directory },
+    });
+  }
+  await requireFreeDatabase(database, journal);
+  await ensurePrivateDirectory(directory);
+  const prefix = await endingWithUs();
   const context: RestoreContext = {
     source,
     target: {
@@ -85,13 +100,17 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
     journal,
     program: options.program,
     exec: ({ argv, env, cwd, timeoutMs }) =>
-      runCommand(argv, { env, cwd: cwd ?? directory, timeoutMs, signal }),
+      runCommand([...prefix, ...argv], { env, cwd: cwd ?? directory, timeoutMs, signal }),
     // The files belong to who runs the restore; `chown` to the homeserver's user is said in the end.
     handOver: () => Promise.resolve(),
-    arrange: ({ merged, signingKeyPath, placed }) => {
-      const place = { database, mediaStorePath: join(directory, 'media_store'), signingKeyPath, placed };
-      const { yaml, changes } = relocate(merged, place);
-      return { overlay: yaml, files: [], changes };
+    arrange: async ({ merged, signingKeyPath, placed }) => {
+      const logConfigPath = join(directory, 'config', 'lifeboat-log.yaml');
+      const mediaStorePath = join(directory, 'media_store');
+      const logging = await restoredLogging(merged, placed);
+      const place = { database, mediaStorePath, signingKeyPath, placed, runDirectory: directory };
+      const moved = relocate(merged, { ...place, logConfigPath, logging });
+      const files = moved.logging === undefined ? [] : [{ path: logConfigPath, text: moved.logging }];
+      return { overlay: moved.yaml, files, changes: moved.changes };
     },
     found: {},
   };
@@ -105,8 +124,10 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
     furtherChecks: { 'restore-signing-keys': storedEventsChecks },
   });
   const { launch } = context.found;
+  const passed = steps.every(({ result }) => result === 'pass' || result === 'warn');
+  if (passed) await removeMark(database, journal);
   return {
-    result: steps.every(({ result }) => result === 'pass' || result === 'warn') ? 'PASS' : 'FAIL',
+    result: passed ? 'PASS' : 'FAIL',
     steps,
     configFiles: launch?.configFiles ?? [],
     startCommand: launch === undefined ? [] : startArgv(launch),
@@ -114,9 +135,35 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
   };
 }
 
-async function claimDirectory(directory: string): Promise<void> {
-  await ensurePrivateDirectory(directory);
-  const names = await readdir(directory);
+/** What `log_config` names, parsed; undefined when it was not restored. */
+async function restoredLogging(
+  merged: Readonly<Record<string, unknown>>,
+  placed: Readonly<Record<string, string>>,
+): Promise<unknown> {
+  const named = merged['log_config'];
+  const file = typeof named === 'string' ? placed[named] : undefined;
+  return file === undefined ? undefined : parseYaml(await readFile(file, 'utf8'), file);
+}
+
+/**
+ * What stands before a command so that the kernel ends it when we are killed: pg_restore would go on for hours, into a
+ * database that is to be restored again. Nothing where setpriv (util-linux) is not there, or another one.
+ */
+async function endingWithUs(): Promise<readonly string[]> {
+  const setpriv = findProgram('setpriv');
+  if (setpriv === undefined) return [];
+  const prefix = [setpriv, '--pdeathsig=KILL', '--'];
+  const { exitCode } = await runCommand([...prefix, setpriv, '--version']);
+  return exitCode === 0 ? prefix : [];
+}
+
+async function requireFreeDirectory(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return [];
+    throw new LifeboatError('file-unreadable', `cannot read ${directory}: ${error.message}`, {
+      cause: error,
+    });
+  });
   if (names.length === 0 || names.includes(JOURNAL_FILE)) return;
   throw new LifeboatError('target-not-empty', `${directory} is not empty: ${names.slice(0, 5).join(', ')}`, {
     hint: 'Restore into a new directory; nothing is ever written over.',

@@ -62,7 +62,6 @@ async function runStep<Context>(
     if (step.repeat === true || journal?.isDone(step.id) !== true) {
       await journal?.started(step.id);
       await step.apply(context);
-      await journal?.done(step.id);
     }
     applyMs = clock.monotonicMs() - applyStart;
     for await (const check of timedChecks(step, context, options)) {
@@ -76,11 +75,14 @@ async function runStep<Context>(
     error = describeError(thrown);
   }
   if (error === undefined && checks.length === 0) checks.push(nothingChecked(step));
+  const result = error === undefined ? worst(checks) : 'fail';
+  // Not before: what has failed a check is applied again by the next run.
+  await (result === 'fail' ? journal?.forget(step.id) : journal?.done(step.id));
   return {
     id: step.id,
     number: step.number,
     title: step.title,
-    result: error === undefined ? worst(checks) : 'fail',
+    result,
     startedAt,
     applyMs,
     checkMs: clock.monotonicMs() - applyStart - applyMs,

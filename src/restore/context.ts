@@ -23,7 +23,7 @@ export interface RestoreContext {
   /** Interpreter of the homeserver's installation, of the version that the snapshot was taken of. */
   readonly program: string;
   /** How the restored configuration is bent to the place: made harmless for a drill, given its new paths for a restore. */
-  readonly arrange: (place: ConfigurationPlace) => Arrangement;
+  readonly arrange: (place: ConfigurationPlace) => Arrangement | Promise<Arrangement>;
   readonly found: RestoreState;
 }
 

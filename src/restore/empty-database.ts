@@ -1,7 +1,55 @@
-import { assertEmpty, connect, createDatabase } from '../database/index.ts';
-import type { PostgresSession } from '../database/port.ts';
+import { assertEmpty, connect, createDatabase, databaseInfo } from '../database/index.ts';
+import type { PostgresSession, PostgresTarget } from '../database/port.ts';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import type { RestoreContext } from './context.ts';
+import type { Journal } from './journal.ts';
+
+/** Of a restore that was killed: the server goes on with its last statement, which can take hours (CREATE INDEX). */
+const OWN_SESSION = `usename = current_user AND application_name = 'lifeboat:restore'`;
+const END_TIMEOUT_MS = 10_000;
+
+/**
+ * Looks whether a real restore may begin or go on in this database, and changes nothing.
+ * Errors: `target-not-empty`, `target-unfit`, `target-alive`, `database-*`.
+ */
+export async function requireFreeDatabase(database: PostgresTarget, journal: Journal): Promise<void> {
+  await using session = await connect(database, { applicationName: 'lifeboat:restore' });
+  const marked = await isMarked(session, journal);
+  if (!marked) {
+    await assertEmpty(session, database);
+    // Somebody has made it anew since.
+    await journal.forget('restore-database');
+  }
+  await requireFit(session, database);
+  await refuseOtherSessions(session, database.database, marked ? OWN_SESSION : 'false');
+}
+
+/** What would only be found out when everything is loaded. */
+async function requireFit(session: PostgresSession, { database, user }: PostgresTarget): Promise<void> {
+  const { encoding, collate, ctype } = await databaseInfo(session);
+  if (`${encoding} ${collate} ${ctype}` !== 'UTF8 C C') {
+    throw new LifeboatError(
+      'target-unfit',
+      `database ${database} has encoding ${encoding}, collation ${collate} and character type ${ctype}; the homeserver wants UTF8, C and C`,
+      {
+        hint: `Drop it, and make it anew: createdb --encoding=UTF8 --locale=C --template=template0 --owner=${user} ${database}`,
+        context: { database },
+      },
+    );
+  }
+  const [role] = await session.query<{ rolsuper: boolean }>(
+    'SELECT rolsuper FROM pg_roles WHERE rolname = current_user',
+  );
+  if (role?.rolsuper !== true) return;
+  throw new LifeboatError(
+    'target-unfit',
+    `role ${user} is a superuser: code in a dump that somebody has tampered with would run with all its power`,
+    {
+      hint: 'Restore as a plain role that owns the database: createuser --pwprompt synapse_new, then createdb with --owner=synapse_new.',
+      context: { database, role: user },
+    },
+  );
+}
 
 /**
  * Makes sure that the database is there and empty. The only relations ever dropped are those of our own unfinished restore:
@@ -11,8 +59,10 @@ import type { RestoreContext } from './context.ts';
 export async function claimEmptyDatabase(context: RestoreContext): Promise<void> {
   const { target, journal } = context;
   await using session = await openOrCreate(context);
+  const marked = await isMarked(session, journal);
+  if (marked) await endOwnSessions(session);
   await refuseOtherSessions(session, target.database.database);
-  if (journal !== undefined && (await markOf(session)) === markFor(journal.restoreId)) {
+  if (marked) {
     await session.query('DROP SCHEMA public CASCADE');
     await session.query('CREATE SCHEMA public');
     return;
@@ -34,10 +84,15 @@ async function openOrCreate({ target }: RestoreContext): Promise<PostgresSession
 }
 
 /** A homeserver that is connected would write while we restore. */
-async function refuseOtherSessions(session: PostgresSession, database: string): Promise<void> {
+async function refuseOtherSessions(
+  session: PostgresSession,
+  database: string,
+  besides = 'false',
+): Promise<void> {
   const others = await session.query<{ name: string }>(
     `SELECT coalesce(nullif(application_name, ''), usename::text, 'unnamed') AS name FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+       AND NOT (${besides})`,
   );
   if (others.length === 0) return;
   const names = [...new Set(others.map(({ name }) => name))].join(', ');
@@ -49,6 +104,17 @@ async function refuseOtherSessions(session: PostgresSession, database: string): 
       context: { database, sessions: others.length },
     },
   );
+}
+
+async function endOwnSessions(session: PostgresSession): Promise<void> {
+  await session.query(
+    `SELECT pg_terminate_backend(pid, ${END_TIMEOUT_MS}) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND ${OWN_SESSION}`,
+  );
+}
+
+async function isMarked(session: PostgresSession, journal: Journal | undefined): Promise<boolean> {
+  return journal !== undefined && (await markOf(session)) === markFor(journal.restoreId);
 }
 
 function markFor(restoreId: string): string {
@@ -69,8 +135,10 @@ async function mark(session: PostgresSession, text: string): Promise<void> {
   );
 }
 
-/** The restore of the database is finished: the next one would find it full, not half done. */
-export async function removeMark(session: PostgresSession): Promise<void> {
+/** The restore is finished: from now on nothing in this database is ours to drop. */
+export async function removeMark(database: PostgresTarget, journal: Journal): Promise<void> {
+  await using session = await connect(database, { applicationName: 'lifeboat:restore' });
+  if (!(await isMarked(session, journal))) return;
   await session.query(
     `DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS NULL', current_database()); END $$`,
   );

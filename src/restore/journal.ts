@@ -6,7 +6,7 @@ import { writeDurably } from '../storage/durable-file.ts';
 import type { StepId } from './step.ts';
 
 /**
- * What a real restore has done so far, in `<target>/lifeboat-restore.json`. It is written before and after each step, so
+ * What a real restore has done so far, in `<target>/lifeboat-restore.json`. It is written before each step and when its checks have passed, so
  * that the same command, run again after a crash, goes on at the step that did not finish.
  */
 export interface Journal {
@@ -15,6 +15,8 @@ export interface Journal {
   isDone(step: StepId): boolean;
   started(step: StepId): Promise<void>;
   done(step: StepId): Promise<void>;
+  /** The step is to be done again. */
+  forget(step: StepId): Promise<void>;
 }
 
 export const JOURNAL_FILE = 'lifeboat-restore.json';
@@ -36,7 +38,7 @@ export interface JournalSubject {
   readonly database: string;
 }
 
-/** Errors: `target-not-empty` when the directory belongs to the restore of something else. */
+/** Writes nothing before the first step. Errors: `target-not-empty` when the directory belongs to the restore of something else. */
 export async function openJournal(
   directory: string,
   subject: JournalSubject,
@@ -55,7 +57,6 @@ export async function openJournal(
     done: [],
   };
   const save = () => writeDurably(file, Buffer.from(`${JSON.stringify(state, null, 2)}\n`), { mode: 0o600 });
-  await save();
   return {
     restoreId: state.restore_id,
     isDone: (step) => state.done.includes(step),
@@ -65,6 +66,11 @@ export async function openJournal(
     },
     done: async (step) => {
       if (!state.done.includes(step)) state.done.push(step);
+      await save();
+    },
+    forget: async (step) => {
+      if (!state.done.includes(step)) return;
+      state.done = state.done.filter((one) => one !== step);
       await save();
     },
   };

@@ -35,8 +35,10 @@ export async function loadDump(file: string, context: RestoreContext): Promise<v
       createReadStream(file),
       format === 'gzip' ? createGunzip() : createZstdDecompress(),
       createWriteStream(unpacked, { mode: 0o600 }),
+      { signal: context.signal },
     );
   } catch (error) {
+    context.signal?.throwIfAborted();
     throw new LifeboatError('content-damaged', `${file} cannot be decompressed: ${messageOf(error)}`, {
       hint: 'The dump is cut or damaged; try an older one.',
       cause: error,

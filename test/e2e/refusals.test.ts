@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readdir, rm, writeFile, mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig, type Config } from '../../src/config/index.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -15,6 +17,7 @@ import { snapshotSource } from '../../src/restore/snapshot-source.ts';
 import { lifeboat } from '../cli/run.ts';
 import { PYTHON, startLab, type Lab } from './backed-up-world.ts';
 
+const run = promisify(execFile);
 let lab: Lab;
 let home: LabSynapse;
 let world: World;
@@ -148,10 +151,39 @@ describe('a restore', () => {
     expect(await readdir(directory)).toEqual(['mine']);
   });
 
-  it('refuses a database in which somebody lives', async () => {
-    const { result, steps } = await attempt(join(lab.directory, 'alive'), home.database);
-    expect(result).toBe('FAIL');
-    expect(steps[0]!.error?.code).toBe('target-alive');
+  it('refuses a database in which somebody lives, and writes nothing', async () => {
+    const directory = join(lab.directory, 'alive');
+    const refused = { code: 'target-not-empty', exitStatus: 30 };
+    await expect(attempt(directory, home.database)).rejects.toMatchObject(refused);
+    const empty = await lab.postgres.createDatabase('connected', 'connected');
+    await using session = await connect(empty, { applicationName: 'somebody' });
+    await expect(attempt(directory, empty)).rejects.toMatchObject({
+      code: 'target-alive',
+      exitStatus: 30,
+      message: expect.stringContaining('somebody'),
+    });
+    await session.close();
+    await expect(readdir(directory)).rejects.toThrow('ENOENT');
+  });
+
+  it('refuses a role that is a superuser, and a database of another locale, before anything is loaded', async () => {
+    const directory = join(lab.directory, 'unfit');
+    const target = await lab.postgres.createDatabase('unfit', 'unfit');
+    const superuser = { ...lab.postgres.target, database: target.database };
+    await expect(attempt(directory, superuser)).rejects.toMatchObject({
+      code: 'target-unfit',
+      message: expect.stringContaining('is a superuser'),
+    });
+    await using session = await connect(lab.postgres.target, { applicationName: 'test' });
+    await session.query('DROP DATABASE unfit');
+    await session.query(`CREATE DATABASE unfit TEMPLATE template0 LOCALE 'C.UTF-8' OWNER unfit`);
+    await expect(attempt(directory, target)).rejects.toMatchObject({
+      code: 'target-unfit',
+      exitStatus: 30,
+      message: expect.stringContaining('collation C.UTF-8'),
+      hints: [expect.stringContaining('createdb --encoding=UTF8 --locale=C')],
+    });
+    await expect(readdir(directory)).rejects.toThrow('ENOENT');
   });
 
   it('refuses a database with tables, and leaves them alone', async () => {
@@ -159,20 +191,43 @@ describe('a restore', () => {
     await using session = await connect(target, { applicationName: 'test' });
     await session.query('CREATE TABLE mine AS SELECT 1 AS one');
     await session.close();
-    const { steps } = await attempt(join(lab.directory, 'tables'), target);
-    expect(steps[0]!.error).toMatchObject({
-      code: 'target-not-empty',
-      message: expect.stringContaining('public.mine'),
-    });
+    const directory = join(lab.directory, 'tables');
+    const { status, stdout, stderr } = await lifeboat(
+      [
+        ...['restore', 'latest', '--config', config.file, '--identity', config.repository.identityFile!],
+        ...['--target', directory, '--program', PYTHON, '--confirm', home.serverName, '--database'],
+        `postgresql://${target.user}@${target.host}:${target.port}/${target.database}`,
+      ],
+      { env: { PGPASSWORD: target.password!.reveal() } },
+    );
+    expect(stderr).toMatch(/^lifeboat: error: .*occupied holds 1 relations already: public\.mine\nhint: /m);
+    expect({ status, stdout }).toEqual({ status: 30, stdout: '' });
     await using again = await connect(target, { applicationName: 'test' });
     expect(await again.query('SELECT one FROM mine')).toEqual([{ one: 1 }]);
+    await expect(readdir(directory)).rejects.toThrow('ENOENT');
   });
 
-  it('gives a homeserver that starts, knows its people’s sessions, and serves their media', async () => {
+  it('gives back every file as it was, and a homeserver that starts, knows its people’s sessions, and serves their media', async () => {
     const target = await lab.postgres.createDatabase('restored', 'restored');
     const directory = join(lab.directory, 'restored');
     const outcome = await attempt(directory, target);
     expect(outcome.result).toBe('PASS');
+    for (const name of ['local_content', 'local_thumbnails'])
+      await run('diff', ['-r', join(home.mediaDirectory, name), join(directory, 'media_store', name)]);
+    const restored = await readdir(directory, { recursive: true });
+    for (const source of [home.signingKeyFile, home.configFile, join(home.directory, 'log.yaml')]) {
+      const path = restored.find((name) => name.endsWith(`/${basename(source)}`));
+      expect(path, source).toBeDefined();
+      expect(await readFile(join(directory, path!))).toEqual(await readFile(source));
+    }
+    await using session = await connect(target, { applicationName: 'test' });
+    await session.query('CREATE TABLE since AS SELECT 1 AS one');
+    await session.close();
+    await expect(attempt(directory, target)).rejects.toMatchObject({
+      code: 'target-not-empty',
+      message: `the restore into ${directory} is finished`,
+    });
+    expect(await readdir(directory, { recursive: true })).toEqual(restored);
     await home.stop();
     const service = await runSynapse({ argv: outcome.startCommand, directory, clientUrl: home.clientUrl });
     const person = world.ours[0]!;

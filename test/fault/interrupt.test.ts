@@ -1,16 +1,20 @@
-import { spawn } from 'node:child_process';
-import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig, type Config } from '../../src/config/index.ts';
-import { connect } from '../../src/database/index.ts';
+import { connect, newestClient } from '../../src/database/index.ts';
+import type { PostgresTarget } from '../../src/database/port.ts';
 import { fillWorld } from '../../src/demo/world/index.ts';
 import type { LabSynapse } from '../../src/demo/lab/index.ts';
 import type { Repository } from '../../src/repository/port.ts';
 import { PYTHON, startLab, type Lab } from '../e2e/backed-up-world.ts';
 
 const LIFEBOAT = join(import.meta.dirname, '../../bin/lifeboat.js');
+const execFileAsync = promisify(execFile);
 let lab: Lab;
 let home: LabSynapse;
 let config: Config;
@@ -34,16 +38,16 @@ afterAll(async () => {
   await lab[Symbol.asyncDispose]();
 });
 
-/** Runs a command, sends the signal when it has said that, and waits for its end. */
+/** Runs a command, sends the signal when it has said that or that file is there, and waits for its end. */
 async function interrupted(
   argv: readonly string[],
   signal: NodeJS.Signals | undefined,
-  when: { said?: string } = {},
+  when: { said?: string; exists?: string } = {},
   env: Record<string, string> = {},
 ): Promise<{ status: number | null; stderr: string }> {
   const identity = config.repository.identityFile!;
   const flags = ['--config', config.file, '--identity', identity];
-  const child = spawn(process.execPath, [LIFEBOAT, ...argv, ...flags], {
+  const child = spawn(process.execPath, [LIFEBOAT, ...flags, ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
@@ -58,7 +62,13 @@ async function interrupted(
   };
   child.stdout.on('data', hear);
   child.stderr.on('data', hear);
-  const status = await new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code)));
+  const closed = new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code)));
+  if (when.exists !== undefined) {
+    for (let tries = 0; tries < 300 && child.exitCode === null && !existsSync(when.exists); tries += 1)
+      await sleep(100);
+    child.kill(signal);
+  }
+  const status = await closed;
   return { status, stderr: said };
 }
 
@@ -145,28 +155,58 @@ it('a drill after all that works, and sweeps what killed ones have left', async 
 });
 
 describe('a restore that is ended in the middle', () => {
+  /** A pg_restore in the middle of a statement that takes long: the server goes on with it when its client is gone. */
+  async function slowClient(): Promise<string> {
+    const directory = join(lab.directory, 'slow-client');
+    await mkdir(directory);
+    const [restore, psql] = [await newestClient('pg_restore'), await newestClient('psql')];
+    const script = `#!/bin/bash
+case "$*" in *--version* | *--list*) exec ${restore.path} "$@" ;; esac
+(sleep 1; touch ${directory}/started) &
+exec ${directory}/pg_restore-slow --command='SELECT pg_sleep(300)'
+`;
+    await symlink(psql.path, join(directory, 'pg_restore-slow'));
+    await writeFile(join(directory, 'pg_restore'), script, { mode: 0o755 });
+    return directory;
+  }
+
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'by %s while pg_restore works leaves no pg_restore, and goes on when given again',
+    async (signal) => {
+      const name = signal.toLowerCase();
+      const database = await lab.postgres.createDatabase(name, name);
+      const target = join(lab.directory, name);
+      const argv = restoreArgv(database, target);
+      const env = { PGPASSWORD: database.password!.reveal() };
+      const client = await slowClient();
+      const file = join(lab.directory, `${name}.yaml`);
+      await writeFile(
+        file,
+        `${await readFile(config.file, 'utf8')}database: {client_directory: ${client}}\n`,
+      );
+      const when = { exists: join(client, 'started') };
+      const { status } = await interrupted([...argv, '--config', file], signal, when, env);
+      expect(status).toBe(signal === 'SIGINT' ? 130 : null);
+      expect(await remaining('pg_restore')).toEqual([]);
+      const next = await interrupted(argv, undefined, {}, env);
+      expect(next.stderr).toContain('nothing was started');
+      expect(next.status).toBe(0);
+      await rm(client, { recursive: true });
+      await rm(target, { recursive: true });
+    },
+  );
+
   it('goes on where it stopped when the same command is given again, until all is there', async () => {
     const database = await lab.postgres.createDatabase('resumed', 'resumed');
     const target = join(lab.directory, 'resumed');
-    const url = `postgres://${database.user}@${database.host}:${database.port}/${database.database}`;
-    const argv = [
-      'restore',
-      'latest',
-      '--target',
-      target,
-      '--database',
-      url,
-      '--confirm',
-      home.serverName,
-      '--program',
-      PYTHON,
-    ];
+    const argv = restoreArgv(database, target);
     const env = { PGPASSWORD: database.password!.reveal() };
     for (const said of [
       'restoring home.dump',
       '2 Restore media',
       '3 Restore signing keys',
       '4 Verify configuration',
+      '5 Start services',
     ]) {
       expect((await interrupted(argv, 'SIGKILL', { said }, env)).status).toBe(null);
     }
@@ -180,6 +220,14 @@ describe('a restore that is ended in the middle', () => {
     const count = async (from: typeof session) =>
       (await from.query<{ rows: number }>('SELECT count(*) AS rows FROM event_json'))[0]!.rows;
     expect(await count(session)).toBe(await count(original));
+    for (const name of ['local_content', 'local_thumbnails'])
+      await execFileAsync('diff', ['-r', join(home.mediaDirectory, name), join(target, 'media_store', name)]);
     await rm(target, { recursive: true });
   });
 });
+
+function restoreArgv(database: PostgresTarget, target: string): string[] {
+  const url = `postgres://${database.user}@${database.host}:${database.port}/${database.database}`;
+  const place = ['--target', target, '--database', url, '--confirm', home.serverName];
+  return ['restore', 'latest', ...place, '--program', PYTHON];
+}

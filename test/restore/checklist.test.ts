@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LifeboatError } from '../../src/core/errors.ts';
 import { silent } from '../../src/observe/index.ts';
 import { runChecklist, type ChecklistOptions } from '../../src/restore/checklist.ts';
+import type { Journal } from '../../src/restore/journal.ts';
 import type { Check, Step, StepId } from '../../src/restore/step.ts';
 
 const pass: Check = { id: 'x', title: 'x', result: 'pass' };
@@ -110,19 +111,25 @@ describe('the checklist', () => {
   it('does not apply again what the journal calls done, but for steps that repeat', async () => {
     const log: Log = { applied: [] };
     const done: StepId[] = [];
-    const journal = {
-      restoreId: 'r',
-      isDone: () => true,
-      started: async () => undefined,
-      done: async (id: StepId) => void done.push(id),
-    };
+    const journal = journalOf(done, () => true);
     await runChecklist(
       [step('restore-database', 1), step('restore-signing-keys', 3, { repeat: true })],
       log,
       options({ journal }),
     );
     expect(log.applied).toEqual(['restore-signing-keys']);
-    expect(done).toEqual(['restore-signing-keys']);
+    expect(done).toEqual(['restore-database', 'restore-signing-keys']);
+  });
+
+  it('calls a step done only when its checks have passed, so that the next run applies it again', async () => {
+    const done: StepId[] = [];
+    const failing: Check = { id: 'x', title: 'x', result: 'fail' };
+    await runChecklist(
+      [step('restore-database', 1, { checks: [failing] }), step('restore-media', 2)],
+      { applied: [] },
+      options({ journal: journalOf(done, () => false), stopAtFailure: false }),
+    );
+    expect(done).toEqual(['restore-media']);
   });
 
   it('ends with `interrupted` when it is aborted, instead of a result', async () => {
@@ -144,3 +151,13 @@ it('a step that checked nothing fails, and says so', async () => {
     checks: [{ id: 'restore-media.unchecked', result: 'fail', observed: 'nothing was checked' }],
   });
 });
+
+function journalOf(done: StepId[], isDone: (step: StepId) => boolean): Journal {
+  return {
+    restoreId: 'r',
+    isDone,
+    started: async () => undefined,
+    done: async (id) => void done.push(id),
+    forget: async () => undefined,
+  };
+}

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -29,7 +29,7 @@ describe('the journal of a restore', () => {
     { ...subject, serverName: 'other.example' },
     { ...subject, database: 'localhost:5432/other' },
   ])('refuses a directory that belongs to another restore', async (other) => {
-    await openJournal(directory, subject, () => 'id1');
+    await (await openJournal(directory, subject, () => 'id1')).started('restore-database');
     await expect(openJournal(directory, other, () => 'id2')).rejects.toMatchObject({
       code: 'target-not-empty',
     });
@@ -43,8 +43,17 @@ describe('the journal of a restore', () => {
     expect(await readFile(join(directory, JOURNAL_FILE), 'utf8')).toBe('{"version": 9}');
   });
 
-  it('is private', async () => {
-    await openJournal(directory, subject, () => 'id1');
+  it('forgets a step that has to be done again', async () => {
+    const first = await openJournal(directory, subject, () => 'id1');
+    await first.done('restore-database');
+    await first.forget('restore-database');
+    expect((await openJournal(directory, subject, () => 'id2')).isDone('restore-database')).toBe(false);
+  });
+
+  it('is written with the first step and not before, and is private', async () => {
+    const journal = await openJournal(directory, subject, () => 'id1');
+    expect(await readdir(directory)).toEqual([]);
+    await journal.started('restore-database');
     expect((await stat(join(directory, JOURNAL_FILE))).mode & 0o777).toBe(0o600);
   });
 });

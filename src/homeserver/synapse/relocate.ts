@@ -1,3 +1,4 @@
+import { basename, join } from 'node:path';
 import type { PostgresTarget } from '../../database/port.ts';
 
 export interface NewPlace {
@@ -6,12 +7,20 @@ export interface NewPlace {
   readonly signingKeyPath: string;
   /** Path as homeserver.yaml has it -> where the restored file lies. */
   readonly placed: Readonly<Record<string, string>>;
+  /** Where the copy may write what it runs with: its process id, and its logs. */
+  readonly runDirectory: string;
+  /** Where a changed log configuration is to lie. */
+  readonly logConfigPath: string;
+  /** The parsed file that `log_config` names. */
+  readonly logging: unknown;
 }
 
 export interface Relocated {
   /** Holds the database password in clear: mode 0600. */
   readonly yaml: string;
   readonly changes: readonly { readonly setting: string; readonly reason: string }[];
+  /** What `log_config` is to name; undefined when the restored one logs to no file. */
+  readonly logging: string | undefined;
 }
 
 /**
@@ -33,7 +42,10 @@ export function relocate(merged: Readonly<Record<string, unknown>>, place: NewPl
     },
     media_store_path: place.mediaStorePath,
     ...('signing_key' in merged ? {} : { signing_key_path: place.signingKeyPath }),
+    ...('pid_file' in merged ? { pid_file: join(place.runDirectory, 'homeserver.pid') } : {}),
   };
+  const logging = movedLogging(place.logging, place.runDirectory);
+  if (logging !== undefined) settings['log_config'] = place.logConfigPath;
   for (const [name, value] of Object.entries(merged)) {
     const moved = name in settings ? undefined : movedValue(value, place.placed);
     if (moved !== undefined) settings[name] = moved;
@@ -42,7 +54,28 @@ export function relocate(merged: Readonly<Record<string, unknown>>, place: NewPl
   return {
     yaml: `# Written by lifeboat: the new places of a restored homeserver. Given as the last -c, it wins over the restored files.\n${lines.join('')}`,
     changes: Object.keys(settings).map((setting) => ({ setting, reason: 'the place of the restored copy' })),
+    logging: logging === undefined ? undefined : `${JSON.stringify(logging, null, 2)}\n`,
   };
+}
+
+/**
+ * Handlers (Python's logging.config, "dictionary schema") that write to files: into the directory of the copy, under the same
+ * names. Where they wrote before there may be no directory, or somebody else's logs. Undefined when there are none.
+ */
+function movedLogging(logging: unknown, directory: string): unknown {
+  const handlers = isMapping(logging) ? logging['handlers'] : undefined;
+  if (!isMapping(logging) || !isMapping(handlers)) return undefined;
+  let moved = false;
+  const entries = Object.entries(handlers).map(([name, handler]) => {
+    if (!isMapping(handler) || typeof handler['filename'] !== 'string') return [name, handler] as const;
+    moved = true;
+    return [name, { ...handler, filename: join(directory, basename(handler['filename'])) }] as const;
+  });
+  return moved ? { ...logging, handlers: Object.fromEntries(entries) } : undefined;
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A path that was restored elsewhere, or a list with such paths; undefined when nothing moved. */

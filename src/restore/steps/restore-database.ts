@@ -8,7 +8,7 @@ import type { PostgresSession } from '../../database/port.ts';
 import { checkIntegrity, homeserverOf } from '../../homeserver/index.ts';
 import type { KindFacts } from '../../homeserver/port.ts';
 import type { RestoreContext } from '../context.ts';
-import { claimEmptyDatabase, removeMark } from '../empty-database.ts';
+import { claimEmptyDatabase } from '../empty-database.ts';
 import { same } from '../findings.ts';
 import { compareWithManifest } from '../invariant-checks.ts';
 import { loadDump } from '../load-dump.ts';
@@ -28,26 +28,30 @@ export const restoreDatabaseStep: Step<RestoreContext> = {
 const WARNED = 3;
 
 async function apply(context: RestoreContext): Promise<void> {
-  const { source, target, progress } = context;
+  const { source, target, progress, signal } = context;
   await claimEmptyDatabase(context);
   const directory = join(target.directory, 'dump');
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  for (const [index, dump] of source.dumps().entries()) {
-    // The name comes from a manifest, and would lead anywhere.
-    const file = join(directory, `${index}.dump`);
-    progress({ phase: 'restore-database', message: `reading ${dump.name}` });
-    await pipeline(dump.open(), createWriteStream(file, { mode: 0o600 }));
-    await context.handOver(directory);
-    progress({ phase: 'restore-database', message: `restoring ${dump.name}` });
-    await loadDump(file, context);
+  try {
+    for (const [index, dump] of source.dumps().entries()) {
+      // The name comes from a manifest, and would lead anywhere.
+      const file = join(directory, `${index}.dump`);
+      progress({ phase: 'restore-database', message: `reading ${dump.name}` });
+      await pipeline(dump.open(), createWriteStream(file, { mode: 0o600 }), {
+        ...(signal === undefined ? {} : { signal }),
+      });
+      await context.handOver(directory);
+      progress({ phase: 'restore-database', message: `restoring ${dump.name}` });
+      await loadDump(file, context);
+    }
+  } finally {
+    // Everything that people wrote stands in it in clear.
+    await rm(directory, { recursive: true, force: true });
   }
-  // Everything that people wrote stands in it in clear.
-  await rm(directory, { recursive: true, force: true });
   await using session = await connect(target.database, { applicationName: 'lifeboat:restore' });
   // Without statistics the first queries of a big server take minutes (Postgres manual, "Restoring the Dump").
   await session.query('ANALYZE');
-  if (context.journal !== undefined) await removeMark(session);
 }
 
 async function* compare({ source, target, found }: RestoreContext): AsyncGenerator<Check> {

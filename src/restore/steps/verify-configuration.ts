@@ -31,7 +31,7 @@ async function apply(context: RestoreContext): Promise<void> {
   const placed = await source.placeConfig(target.configDirectory);
   const configFiles = placed.filter(({ role }) => role === 'homeserver-config').map(({ path }) => path);
   const { merged } = await readConfiguration(configFiles);
-  const arrangement = context.arrange({
+  const arrangement = await context.arrange({
     merged,
     signingKeyPath: signingKeyPath(found.keyFiles ?? []),
     placed: placedPaths(merged, [...placed, ...(found.keyFiles ?? [])]),
