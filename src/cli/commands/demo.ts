@@ -1,6 +1,4 @@
 import { EXIT, LifeboatError } from '../../core/errors.ts';
-import { runDemo } from '../../demo/demo.ts';
-import { synapsePython } from '../../demo/lab/index.ts';
 import { defineCommand } from '../definition.ts';
 import { EXIT_MEANING } from '../exit.ts';
 
@@ -37,6 +35,9 @@ export const demoCommand = defineCommand<DemoFlags>({
   },
   run: async ({ options }, context) => {
     const { output, clock, signal, runCommandLine } = context;
+    // Not before it is asked for: what it needs takes longer to load than all other commands together.
+    const { runDemo } = await import('../../demo/demo.ts');
+    const { synapsePython } = await import('../../demo/lab/index.ts');
     await runDemo({
       python: options.program ?? synapsePython(),
       reportDirectory: options.reportDir ?? 'lifeboat-reports',

@@ -2,7 +2,7 @@ import { EXIT } from '../../core/errors.ts';
 import { printableLine } from '../../core/printable.ts';
 import { examine } from '../../jobs/doctor.ts';
 import type { Check } from '../../restore/step.ts';
-import { renderCheck } from '../../verify/report/index.ts';
+import { renderCheck } from '../../verify/report/terminal.ts';
 import { defineCommand } from '../definition.ts';
 
 export const doctorCommand = defineCommand({

@@ -6,7 +6,7 @@ import { restorePart, PARTS, type Part } from '../../jobs/restore-part.ts';
 import { restore, type RestoreOutcome } from '../../jobs/restore.ts';
 import { snapshotSource } from '../../restore/snapshot-source.ts';
 import type { RestoreSource } from '../../restore/source.ts';
-import { renderCheck } from '../../verify/report/index.ts';
+import { renderCheck } from '../../verify/report/terminal.ts';
 import type { CommandContext } from '../context.ts';
 import { databaseTarget } from '../database-url.ts';
 import { defineCommand } from '../definition.ts';
