@@ -41,7 +41,6 @@ export function workerCount(): number {
 function startLane(): Lane {
   // The same name beside this file, in sources and in what is built of them.
   const worker = new Worker(new URL(`heavy-worker${extname(import.meta.url)}`, import.meta.url));
-  worker.unref();
   const lane: Lane = { worker, pending: [] };
   worker.on('message', (answer: Answer) => {
     const waiting = lane.pending.shift()!;
@@ -56,5 +55,7 @@ function startLane(): Lane {
   };
   worker.on('error', end);
   worker.on('exit', end);
+  // After the listeners: the first one of `message` would keep the process alive again.
+  worker.unref();
   return lane;
 }
