@@ -3,6 +3,8 @@
 #   bash recover.sh IDENTITY_FILE list
 #   bash recover.sh IDENTITY_FILE SNAPSHOT TARGET_DIRECTORY
 # Run it from a copy of the script that you trust: it is given the key that opens everything. See RECOVER.md.
+# `sh recover.sh` works too: dash, Debian's sh, knows neither pipefail nor arrays.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 umask 077
 export LC_ALL=C
