@@ -22,7 +22,7 @@ beforeAll(async () => {
   const { outcome } = await lab.backUp(config);
   target = join(await mkdtemp(join(tmpdir(), 'lifeboat-by-hand-')), 'target');
   const script = join(config.repository.path, 'recover.sh');
-  await run('bash', [script, config.repository.identityFile!, outcome.commit.entry.id, target], {
+  await run('sh', [script, config.repository.identityFile!, outcome.commit.entry.id, target], {
     cwd: tmpdir(),
   });
 }, 180_000);
