@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { EXIT } from '../core/errors.ts';
+import { EXIT, type ErrorCode } from '../core/errors.ts';
 import type { Environment, EscapeAttempt } from '../environment/port.ts';
 import type { RestoreState } from '../restore/context.ts';
 import type { RestoreSource } from '../restore/source.ts';
@@ -27,18 +27,39 @@ const NOT_TESTED = [
   'what happened after the snapshot was taken: see docs/disaster.md',
 ];
 
+/** Errors of the machine that drills, or of ours: they say nothing about the snapshot, and must not take away its proof. */
+const SAYS_NOTHING: ReadonlySet<string> = new Set<ErrorCode>([
+  'disk-full',
+  'file-unwritable',
+  'command-missing',
+  'drill-impossible',
+  'not-sealed',
+  'store-unreachable',
+  'store-denied',
+  'internal',
+]);
+
 export function drillReport(findings: DrillFindings): DrillReport {
   const { source, environment, steps, found, startedAt, finishedAt } = findings;
   const facts = found.measured?.facts ?? {};
   const count = (name: string) => Number(facts[name] ?? 0);
   const passed =
     steps.every(({ result }) => result === 'pass' || result === 'warn') && findings.outsidePackets === 0;
+  const failed = steps.filter(({ result }) => result === 'fail');
+  const impossible =
+    failed.length > 0 &&
+    failed.every(
+      ({ error, checks }) =>
+        error !== undefined &&
+        SAYS_NOTHING.has(error.code) &&
+        checks.every(({ result }) => result !== 'fail'),
+    );
   const newest = found.measured?.newestEventTs ?? null;
   return {
     version: 1,
     id: randomUUID(),
-    result: passed ? 'PASS' : 'FAIL',
-    exitStatus: passed ? EXIT.ok : EXIT.drillFailed,
+    result: passed ? 'PASS' : impossible ? 'ERROR' : 'FAIL',
+    exitStatus: passed ? EXIT.ok : impossible ? EXIT.drillImpossible : EXIT.drillFailed,
     lifeboatVersion: VERSION,
     startedAt: startedAt.toISOString(),
     finishedAt: finishedAt.toISOString(),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { messageOf } from '../core/errors.ts';
+import { isLifeboatError, messageOf } from '../core/errors.ts';
 import { formatBytes } from '../core/units.ts';
 import type { Content, Manifest } from '../repository/manifest.ts';
 import type { Evidence, Repository } from '../repository/port.ts';
@@ -91,7 +91,7 @@ async function verifyArchives(repository: Repository, manifest: Manifest): Promi
         // Reading to the end is the proof: the object's name is its SHA-256, and age authenticates every byte.
       }
     } catch (error) {
-      wrong.add(`${name}: ${messageOf(error)}`);
+      wrong.add(`${name}: ${damageOf(error)}`);
     }
   }
   return noneFound({ id: 'verify.archives', title: 'the archives of keys and configuration open' }, wrong, {
@@ -108,8 +108,15 @@ async function compare(expected: Content, open: () => Readable): Promise<string 
       sizeBytes += chunk.length;
     }
   } catch (error) {
-    return messageOf(error);
+    return damageOf(error);
   }
   if (sizeBytes !== expected.sizeBytes) return `${sizeBytes} bytes instead of ${expected.sizeBytes}`;
   return hash.digest('hex') === expected.sha256 ? undefined : 'its SHA-256 is another';
+}
+
+/** What is wrong with the content; a disk or a store that cannot be read is thrown: it says nothing about the snapshot. */
+function damageOf(error: unknown): string {
+  const damaged = isLifeboatError(error, 'repository-damaged') || isLifeboatError(error, 'object-missing');
+  if (!damaged) throw error;
+  return messageOf(error);
 }

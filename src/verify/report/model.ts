@@ -30,7 +30,7 @@ export interface DrillReport {
     readonly outsidePackets: number;
   };
   readonly steps: readonly StepResult[];
-  /** From "go" to "federates": sum of the apply times. */
+  /** From "go" to "federates": what the steps took, without the time of their checks. */
   readonly rtoMs: number;
   /** Age of the newest restored event when the snapshot was taken, and now. */
   readonly rpo: { readonly newestEventAt: string | null; readonly atSnapshotMs: number | null };
