@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -57,6 +58,12 @@ export async function startCluster(directory: string): Promise<Cluster> {
       cwd: directory,
     });
   await control(`-o ${quoted(settings)} start`);
+  // pg_ctl's server is nobody's child: when the bench is interrupted it would go on running.
+  const stopAtOnce = (): void =>
+    void spawnSync('sh', ['-c', asOwner(`${bin}/pg_ctl -D ${data} -s -m immediate stop`)], {
+      cwd: directory,
+    });
+  process.once('exit', stopAtOnce);
   return {
     host: directory,
     bin,
@@ -64,7 +71,10 @@ export async function startCluster(directory: string): Promise<Cluster> {
       run(
         `${bin}/psql -h ${quoted(directory)} -U ${CLUSTER_USER} -d ${DATABASE} -X -q -t -A -v ON_ERROR_STOP=1 <<'SQL'\n${script}\nSQL`,
       ),
-    stop: async () => void (await control('-m fast stop')),
+    stop: async () => {
+      await control('-m fast stop');
+      process.off('exit', stopAtOnce);
+    },
   };
 }
 

@@ -3,8 +3,8 @@
 //
 //   npm run bench -- [--scale 0.1] [--rounds 3] [--only first,nothing,database] [--peers restic,borg]
 //   npm run bench -- --memory 100000
-import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -44,7 +44,11 @@ if (!existsSync('/usr/bin/time')) throw new Error('the bench measures with GNU t
 const workDirectory = join(BENCH_CACHE, `work-${process.pid}`);
 // PostgreSQL's own user has to reach its part of it.
 await mkdir(workDirectory, { recursive: true, mode: 0o755 });
-try {
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+process.on('exit', () => rmSync(workDirectory, { recursive: true, force: true, maxRetries: 3 }));
+await compare();
+
+async function compare(): Promise<void> {
   const installed = await install(workDirectory);
   const lifeboat = lifeboatTool(installed);
   const peers = await installedPeers(values.peers.split(','));
@@ -54,8 +58,6 @@ try {
     if (rows.length > 0) await media(lifeboat, peers);
     if (only.includes('database')) await database(installed, peers);
   }
-} finally {
-  await rm(workDirectory, { recursive: true, force: true });
 }
 
 async function media(lifeboat: Lifeboat, peers: readonly Tool[]): Promise<void> {
