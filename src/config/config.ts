@@ -28,6 +28,7 @@ export interface Config {
     readonly keepWeekly: number;
     readonly keepMonthly: number;
     readonly keepYearly: number;
+    readonly keepWithinMs: number;
     readonly floor: number;
   };
   readonly drill: {

@@ -164,6 +164,7 @@ async function toConfig(
       keepWeekly: retention.keep_weekly,
       keepMonthly: retention.keep_monthly,
       keepYearly: retention.keep_yearly ?? 0,
+      keepWithinMs: retention.keep_within,
       floor: retention.floor,
     },
     drill: {

@@ -88,6 +88,11 @@ export const configSchema = z.strictObject({
       keep_weekly: count.default(4).describe('One an ISO week.'),
       keep_monthly: count.default(12).describe('One a month.'),
       keep_yearly: count.optional().describe('One a year.'),
+      keep_within: duration
+        .prefault('7d')
+        .describe(
+          'Everything that was stored within this time, whatever the rules say: a thief of the host key cannot push it out.',
+        ),
       floor: count.default(3).describe('Never fewer than these newest, whatever the rules say.'),
     })
     .prefault({})

@@ -1,3 +1,4 @@
+import { LifeboatError } from '../core/errors.ts';
 import type { Progress } from '../observe/index.ts';
 import { planRetention, type RetentionPolicy } from '../repository/index.ts';
 import type { PruneResult, Repository, SnapshotEntry } from '../repository/port.ts';
@@ -7,6 +8,8 @@ export interface PruneJobOptions {
   /** Decides and counts, changes nothing. */
   readonly dryRun: boolean;
   readonly graceMs?: number | undefined;
+  /** Forget more than a quarter of the snapshots. */
+  readonly allowLarge?: boolean | undefined;
   readonly progress: Progress;
 }
 
@@ -25,7 +28,41 @@ export interface PruneOutcome {
 /** A backup that runs meanwhile need not upload again what it has just uploaded; longer than any backup should take. */
 const GRACE_MS = 24 * 60 * 60 * 1000;
 
-/** Forgets what the policy does not keep, then deletes what no snapshot needs. Errors: `admin-key-missing`, `repository-damaged`. */
+/** So few may always go: a night's prune of a young repository. */
+const ALWAYS_ALLOWED = 3;
+const LARGE_SHARE = 0.25;
+
+/** Retention forgets a few snapshots a night. More is a policy that was changed, or somebody who steers it. */
+function refuseLarge(forgotten: number, all: number): void {
+  if (forgotten <= Math.max(ALWAYS_ALLOWED, all * LARGE_SHARE)) return;
+  throw new LifeboatError('not-confirmed', `${forgotten} of ${all} snapshots would be forgotten at once`, {
+    hint: 'Look at `lifeboat prune --dry-run`; if that is what you want, add --allow-large.',
+    context: { forgotten, snapshots: all },
+  });
+}
+
+/** A drill, a pin or another prune may have been recorded since the plan was made. */
+function refuseWhatIsKeptNow(
+  forgotten: readonly string[],
+  current: readonly SnapshotEntry[],
+  policy: RetentionPolicy,
+): void {
+  const kept = planRetention(current, policy).find(({ id, keep }) => keep && forgotten.includes(id));
+  if (kept === undefined) return;
+  throw new LifeboatError(
+    'locked',
+    `snapshot ${kept.id.slice(0, 8)} is to be kept since a moment: ${kept.reason}`,
+    {
+      hint: 'Run `lifeboat prune` again.',
+      context: { snapshot: kept.id },
+    },
+  );
+}
+
+/**
+ * Forgets what the policy does not keep, then deletes what no snapshot needs. Errors: `not-confirmed`, `locked`,
+ * `admin-key-missing`, `repository-damaged`.
+ */
 export async function pruneRepository(
   repository: Repository,
   options: PruneJobOptions,
@@ -41,10 +78,12 @@ export async function pruneRepository(
   const leaving = decisions.filter(({ keep }) => !keep);
   const forgotten = leaving.map(({ snapshot }) => snapshot.id);
   if (!dryRun && forgotten.length > 0) {
+    if (options.allowLarge !== true) refuseLarge(forgotten.length, decisions.length);
     progress({ phase: 'forget', message: `forgetting ${forgotten.length} snapshots` });
     await repository.forget(
       forgotten,
       Object.fromEntries(leaving.map(({ snapshot, reason }) => [snapshot.id, reason])),
+      (current) => refuseWhatIsKeptNow(forgotten, current, options.policy),
     );
   }
   progress({ phase: 'prune', message: 'looking for objects that no snapshot needs' });

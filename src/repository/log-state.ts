@@ -14,14 +14,17 @@ export interface LogState {
 
 export function stateOf(entries: readonly LogEntry[]): LogState {
   const records = new Map<string, RecordOf<'snapshot'>>();
+  const storedAt = new Map<string, Date>();
+  const provenByAdmin = new Set<string>();
   const pinned = new Set<string>();
   const drills = new Map<string, NonNullable<SnapshotEntry['drill']>>();
   const openMarks = new Map<number, readonly string[]>();
 
-  for (const { body } of entries) {
+  for (const { body, storedAt: stored } of entries) {
     switch (body?.type) {
       case 'snapshot':
         records.set(body.id, body);
+        if (stored !== undefined) storedAt.set(body.id, stored);
         break;
       case 'forget':
         for (const { id } of body.snapshots) records.delete(id);
@@ -32,6 +35,9 @@ export function stateOf(entries: readonly LogEntry[]): LogState {
         break;
       case 'drill':
         drills.set(body.snapshot, { time: new Date(body.time), result: body.result });
+        // What the admin key has said, only the admin key takes back.
+        if (body.signer === 'admin' && body.result === 'PASS') provenByAdmin.add(body.snapshot);
+        if (body.signer === 'admin' && body.result === 'FAIL') provenByAdmin.delete(body.snapshot);
         break;
       case 'mark':
         openMarks.set(body.seq, body.objects);
@@ -43,9 +49,11 @@ export function stateOf(entries: readonly LogEntry[]): LogState {
         break;
     }
   }
-  const snapshots = [...records.values()].map((record) =>
-    snapshotEntry(record, pinned.has(record.id), drills.get(record.id)),
-  );
+  const snapshots = [...records.values()].map((record) => ({
+    ...snapshotEntry(record, pinned.has(record.id), drills.get(record.id)),
+    storedAt: storedAt.get(record.id),
+    provenByAdmin: provenByAdmin.has(record.id),
+  }));
   return { snapshots, records, openMarks };
 }
 
@@ -66,6 +74,8 @@ export function snapshotEntry(
     pinned,
     drill,
     tags: record.tags,
+    storedAt: undefined,
+    provenByAdmin: false,
   };
 }
 

@@ -60,10 +60,13 @@ export function openLog(options: LogOptions): CommitLog {
   });
 
   const readNew = async (): Promise<void> => {
-    const newest = await newestSeq(store);
+    const stored = await storedTimes(store);
+    const newest = stored.keys().reduce((most, seq) => Math.max(most, seq), 0);
     while (entries.length < newest) {
       const place = nextPlace();
-      entries.push(decodeRecord(await readRecord(store, place.seq, newest), place));
+      const entry = decodeRecord(await readRecord(store, place.seq, newest), place);
+      const storedAt = stored.get(place.seq);
+      entries.push(storedAt === undefined ? entry : { ...entry, storedAt });
     }
   };
 
@@ -115,10 +118,14 @@ export function openLog(options: LogOptions): CommitLog {
   };
 }
 
-async function newestSeq(store: ObjectStore): Promise<number> {
-  let newest = 0;
-  for await (const { key } of store.list(LOG_PREFIX)) newest = Math.max(newest, logSeq(key) ?? 0);
-  return newest;
+/** Sequence number -> when it was stored. */
+async function storedTimes(store: ObjectStore): Promise<ReadonlyMap<number, Date>> {
+  const times = new Map<number, Date>();
+  for await (const { key, modified } of store.list(LOG_PREFIX)) {
+    const seq = logSeq(key);
+    if (seq !== undefined) times.set(seq, modified);
+  }
+  return times;
 }
 
 async function readRecord(store: ObjectStore, seq: number, newest: number): Promise<Uint8Array> {

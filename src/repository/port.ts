@@ -22,8 +22,15 @@ export interface Repository {
   readArchive(archive: ArchiveRef): Readable;
   /** Structure (log chain, signatures, names = hashes, references); with `readData` every byte or a share of the packs. No key needed. */
   check(options: CheckOptions): Promise<CheckResult>;
-  /** Signed by the admin key. */
-  forget(snapshotIds: readonly string[], reasons: Readonly<Record<string, string>>): Promise<void>;
+  /**
+   * Signed by the admin key. `guard` sees the snapshots as they are at the last moment, with everything that others have
+   * recorded meanwhile, and throws when they may not be forgotten any more.
+   */
+  forget(
+    snapshotIds: readonly string[],
+    reasons: Readonly<Record<string, string>>,
+    guard?: (snapshots: readonly SnapshotEntry[]) => void,
+  ): Promise<void>;
   pin(snapshotId: string, pinned: boolean): Promise<void>;
   prune(options: PruneOptions): Promise<PruneResult>;
   /** Evidence of a drill or verify, as a log record. */
@@ -46,6 +53,10 @@ export interface SnapshotEntry {
   /** Newest drill evidence, if any. */
   readonly drill: { readonly time: Date; readonly result: 'PASS' | 'FAIL' } | undefined;
   readonly tags: readonly string[];
+  /** Of its record, by the store's clock. */
+  readonly storedAt: Date | undefined;
+  /** A drill recorded with the admin key has passed, and none recorded with it has failed since. */
+  readonly provenByAdmin: boolean;
 }
 
 /** A running backup. Nothing of it is visible to anybody before `commit` resolves. */

@@ -92,6 +92,8 @@ export interface LogEntry {
   /** Undefined for a type of a later version: such a record does not hide the others, but forbids writing. */
   readonly body: RecordBody | undefined;
   readonly type: string;
+  /** By the store's clock, which a thief of the host's keys cannot turn back. */
+  readonly storedAt?: Date;
 }
 
 export interface Signer {

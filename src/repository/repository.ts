@@ -109,14 +109,18 @@ export async function openRepository(
     read: reader.read,
     readArchive: reader.readArchive,
     check: (checkOptions) => checkRepository({ store, config, log, identities }, checkOptions),
-    async forget(snapshotIds, reasons) {
+    async forget(snapshotIds, reasons, guard) {
       if (snapshotIds.length === 0) return;
       const signer = await adminSigner();
       await current();
       await log.append(
         { type: 'forget', snapshots: snapshotIds.map((id) => ({ id, reason: reasons[id] ?? 'asked for' })) },
         signer,
-        () => refuseForget(stateOf(log.entries).snapshots, snapshotIds),
+        () => {
+          const { snapshots } = stateOf(log.entries);
+          refuseForget(snapshots, snapshotIds);
+          guard?.(snapshots);
+        },
       );
     },
     async pin(snapshotId, pinned) {

@@ -7,6 +7,8 @@ export interface RetentionPolicy {
   readonly keepWeekly?: number | undefined;
   readonly keepMonthly?: number | undefined;
   readonly keepYearly?: number | undefined;
+  /** What was stored within so many milliseconds before the newest record stays, by the store's clock. */
+  readonly keepWithinMs?: number | undefined;
   /** However few the rules keep, this many of the newest stay. */
   readonly floor?: number | undefined;
 }
@@ -18,7 +20,8 @@ export interface RetentionDecision {
   readonly reason: string;
 }
 
-type Candidate = Pick<SnapshotEntry, 'id' | 'seq' | 'time' | 'pinned' | 'drill'>;
+type Candidate = Pick<SnapshotEntry, 'id' | 'seq' | 'time' | 'pinned' | 'drill'> &
+  Partial<Pick<SnapshotEntry, 'storedAt' | 'provenByAdmin'>>;
 
 interface Rule {
   readonly name: string;
@@ -29,10 +32,13 @@ interface Rule {
 /**
  * Which snapshots stay, newest first, without doing anything. Days, weeks (ISO 8601), months and years are UTC; the newest
  * snapshot of each stays. Order is that of the log: a clock that was wrong cannot turn new into old. A policy without any
- * rule keeps everything. Pins, the newest snapshot that passed a drill, and the floor win over every rule.
+ * rule keeps everything. Pins, the newest snapshot that passed a drill (and the newest of which the admin key says so), what is
+ * young, and the floor win over every rule.
+ * Whoever steals a host's key can add snapshots with any time and any proof (R7): they push nothing out that was stored within
+ * `keepWithinMs`, and afterwards no more than the good ones of the days on which he did it.
  */
 export function planRetention(snapshots: readonly Candidate[], policy: RetentionPolicy): RetentionDecision[] {
-  const newestFirst = snapshots.toSorted((a, b) => b.seq - a.seq);
+  const newestFirst = trueTimes(snapshots.toSorted((a, b) => a.seq - b.seq)).toReversed();
   const reasons = new Map<string, string>();
   const keep = (candidate: Candidate, reason: string): void => {
     if (!reasons.has(candidate.id)) reasons.set(candidate.id, reason);
@@ -43,6 +49,9 @@ export function planRetention(snapshots: readonly Candidate[], policy: Retention
   for (const rule of rules) applyRule(rule, newestFirst, keep);
   const proven = newestFirst.find((candidate) => candidate.drill?.result === 'PASS');
   if (proven !== undefined) keep(proven, 'newest proven');
+  const provenByAdmin = newestFirst.find((candidate) => candidate.provenByAdmin === true);
+  if (provenByAdmin !== undefined) keep(provenByAdmin, 'newest proven by the admin key');
+  if (rules.length > 0) for (const candidate of youngOnes(newestFirst, policy)) keep(candidate, 'young');
   for (const candidate of newestFirst) {
     if (reasons.size >= (policy.floor ?? 0)) break;
     keep(candidate, 'floor');
@@ -53,6 +62,30 @@ export function planRetention(snapshots: readonly Candidate[], policy: Retention
     const reason = reasons.get(id);
     return { id, keep: reason !== undefined, reason: reason ?? 'kept by no rule' };
   });
+}
+
+/**
+ * A record was made after the one before it, and before it was stored: a time outside of that is a wrong clock or a lie, and is
+ * taken for the nearest possible. Oldest first.
+ */
+function trueTimes(oldestFirst: readonly Candidate[]): Candidate[] {
+  let before = -Infinity;
+  return oldestFirst.map((candidate) => {
+    const stored = candidate.storedAt?.getTime() ?? Infinity;
+    const time = Math.min(Math.max(candidate.time.getTime(), before), stored);
+    // A clock that ran ahead must not make all that follow as wrong.
+    if (candidate.storedAt !== undefined && candidate.time.getTime() <= stored) before = time;
+    return { ...candidate, time: new Date(time) };
+  });
+}
+
+/** The store's newest time stands for now: no clock of ours can make everything look old. */
+function youngOnes(newestFirst: readonly Candidate[], { keepWithinMs = 0 }: RetentionPolicy): Candidate[] {
+  const times = newestFirst.flatMap(({ storedAt }) => (storedAt === undefined ? [] : [storedAt.getTime()]));
+  const youngest = times.reduce((newest, time) => Math.max(newest, time), -Infinity);
+  return newestFirst.filter(
+    ({ storedAt }) => storedAt !== undefined && youngest - storedAt.getTime() < keepWithinMs,
+  );
 }
 
 function rulesOf(policy: RetentionPolicy): Rule[] {

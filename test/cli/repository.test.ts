@@ -108,7 +108,7 @@ describe('commands on a repository', () => {
 
   it('prune --dry-run decides by the rules of the file, or by those given alone, and changes nothing', async () => {
     const decisions = async (...argv: string[]) => {
-      const { messages } = await run('prune', '--dry-run', '--json', ...argv);
+      const { messages } = await run('prune', '--dry-run', '--json', '--keep-within', '0s', ...argv);
       return messages.filter(({ message_type: type }) => type === 'decision').map(({ keep }) => keep);
     };
     expect(await decisions()).toEqual([true, false, false]);
@@ -124,7 +124,7 @@ describe('commands on a repository', () => {
     expect(refused.status).toBe(EXIT.usage);
     expect((await run('unpin', oldest)).status).toBe(0);
     expect((await run('forget', oldest)).status).toBe(0);
-    const { stdout, status } = await run('prune', '--keep-last', '1', '--grace', '0s');
+    const { stdout, status } = await run('prune', '--keep-last', '1', '--grace', '0s', '--keep-within', '0s');
     expect(stdout).toMatch(/forgot 1 of 2 snapshots, freed .* in [1-9]\d* objects\n$/);
     expect(status).toBe(0);
     expect(

@@ -64,3 +64,68 @@ describe('retention', () => {
     });
   });
 });
+
+describe('retention, when somebody has stolen the key of a host', () => {
+  const DAY = 86_400_000;
+  const start = Date.UTC(2026, 10, 1, 2);
+  const good = Array.from({ length: 8 }, (_, day) => ({
+    id: `good${day}`,
+    seq: day + 2,
+    time: new Date(start + day * DAY),
+    storedAt: new Date(start + day * DAY + 1000),
+    pinned: false,
+    drill: undefined as { time: Date; result: 'PASS' | 'FAIL' } | undefined,
+    provenByAdmin: day === 3,
+  }));
+  const theft = start + 7 * DAY + 3_600_000;
+  /** A hundred snapshots of nothing, with whatever times suit, the last of them with a proof of its own. */
+  const bogus = (timeOf: (n: number) => number) =>
+    Array.from({ length: 100 }, (_, n) => ({
+      ...good[0]!,
+      id: `bogus${n}`,
+      seq: 10 + n,
+      time: new Date(timeOf(n)),
+      storedAt: new Date(theft + n * 1000),
+      drill: n === 99 ? { time: new Date(theft), result: 'PASS' as const } : undefined,
+      provenByAdmin: false,
+    }));
+  const policy = {
+    keepLast: 3,
+    keepDaily: 7,
+    keepWeekly: 4,
+    keepMonthly: 12,
+    floor: 3,
+    keepWithinMs: 7 * DAY,
+  };
+
+  it.each([
+    ['spread over the days before', (n: number) => theft - (n % 9) * DAY],
+    ['far in the future', (n: number) => theft + n * 400 * DAY],
+    ['of the moment', (n: number) => theft + n * 1000],
+  ])('drops none of the last seven days for a hundred snapshots %s', (_, timeOf) => {
+    const all = [...good, ...bogus(timeOf)];
+    const kept = planRetention(all, policy).flatMap(({ id, keep }) => (keep ? [id] : []));
+    expect(kept).toEqual(expect.arrayContaining(good.slice(1).map(({ id }) => id)));
+  });
+
+  it('keeps what the admin key has proven, whatever the host key says is proven', () => {
+    const all = [...good, ...bogus(() => theft)];
+    const decision = planRetention(all, { keepLast: 1 }).find(({ id }) => id === 'good3');
+    expect(decision).toMatchObject({ keep: true, reason: 'newest proven by the admin key' });
+  });
+
+  it('a month later still has a snapshot of every day but the one of the theft', () => {
+    const later = Array.from({ length: 5 }, (_, day) => ({
+      ...good[0]!,
+      id: `later${day}`,
+      seq: 200 + day,
+      time: new Date(theft + (10 + day) * DAY),
+      storedAt: new Date(theft + (10 + day) * DAY),
+    }));
+    const all = [...good, ...bogus((n) => theft - (n % 9) * DAY), ...later];
+    const kept = planRetention(all, { ...policy, keepDaily: 20 }).flatMap(({ id, keep }) =>
+      keep ? [id] : [],
+    );
+    for (const { id } of good.slice(0, 7)) expect(kept).toContain(id);
+  });
+});

@@ -4,6 +4,7 @@ import { pruneRepository } from '../../jobs/prune.ts';
 import type { RetentionPolicy } from '../../repository/index.ts';
 import type { CommandContext } from '../context.ts';
 import { defineCommand } from '../definition.ts';
+import { EXIT_MEANING } from '../exit.ts';
 import { count, duration } from '../option-values.ts';
 import { formatTime, table } from '../terminal.ts';
 import { shortId } from './list.ts';
@@ -12,6 +13,8 @@ import { OPENING_WITH_KEY } from './shared-exits.ts';
 interface PruneFlags {
   readonly dryRun?: true;
   readonly grace?: number;
+  readonly allowLarge?: true;
+  readonly keepWithin?: number;
   readonly keepLast?: number;
   readonly keepDaily?: number;
   readonly keepWeekly?: number;
@@ -24,10 +27,19 @@ export const pruneCommand = defineCommand<PruneFlags>({
   summary: 'forget old snapshots and free their space',
   description:
     'Forgets what no retention rule keeps, then deletes what no snapshot needs. Safe beside running backups. Rules given here replace ' +
-    'those of lifeboat.yaml; without any rule nothing is forgotten. Pinned snapshots, the newest proven one and the floor always stay. Needs the admin key.',
+    'those of lifeboat.yaml; without any rule nothing is forgotten. Pinned snapshots, the newest proven one, what is younger than a week and the floor always stay. Needs the admin key.',
   arguments: [],
   options: [
     { flags: '-n, --dry-run', description: 'show what would be forgotten and freed, and change nothing' },
+    {
+      flags: '--keep-within <DURATION>',
+      description: 'keep what was stored within this time (default: retention.keep_within, else 7d)',
+      parse: duration,
+    },
+    {
+      flags: '--allow-large',
+      description: 'forget more than a quarter of the snapshots (and more than 3) at once',
+    },
     { flags: '--keep-last <N>', description: 'keep the newest N', parse: count },
     { flags: '--keep-daily <N>', description: 'keep the newest of each of N days', parse: count },
     { flags: '--keep-weekly <N>', description: 'keep the newest of each of N ISO weeks', parse: count },
@@ -46,7 +58,11 @@ export const pruneCommand = defineCommand<PruneFlags>({
       meaning: 'With rules of its own.',
     },
   ],
-  exits: OPENING_WITH_KEY,
+  exits: {
+    ...OPENING_WITH_KEY,
+    locked: EXIT_MEANING.locked,
+    preflightRefused: 'more would be forgotten at once than looks right',
+  },
   run: async ({ options }, context) => {
     const { output } = context;
     const policy = await policyOf(options, context);
@@ -56,6 +72,7 @@ export const pruneCommand = defineCommand<PruneFlags>({
       policy,
       dryRun,
       graceMs: options.grace,
+      allowLarge: options.allowLarge,
       progress: output.progress,
     });
     for (const { snapshot, keep, reason } of decisions)
@@ -85,13 +102,17 @@ export const pruneCommand = defineCommand<PruneFlags>({
   },
 });
 
+/** As the schema of lifeboat.yaml has it. */
+const DEFAULT_KEEP_WITHIN_MS = 7 * 24 * 60 * 60 * 1000;
+
 /** Rules on the command line replace all of the file's, as in restic: half of each would surprise. */
 async function policyOf(
-  { keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly }: PruneFlags,
+  { keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly, keepWithin }: PruneFlags,
   { configIfAny }: CommandContext,
 ): Promise<RetentionPolicy> {
   const given = { keepLast, keepDaily, keepWeekly, keepMonthly, keepYearly };
   const configured = (await configIfAny())?.retention;
-  if (Object.values(given).every((value) => value === undefined)) return configured ?? {};
-  return { ...given, floor: configured?.floor };
+  const keepWithinMs = keepWithin ?? configured?.keepWithinMs ?? DEFAULT_KEEP_WITHIN_MS;
+  if (Object.values(given).every((value) => value === undefined)) return { ...configured, keepWithinMs };
+  return { ...given, floor: configured?.floor, keepWithinMs };
 }
