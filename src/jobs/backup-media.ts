@@ -26,6 +26,8 @@ interface MediaOutcome {
   readonly warnings: readonly string[];
 }
 
+/** Larger files come as a stream. */
+const READ_AT_ONCE = 2 * 1024 * 1024;
 /** Longer lists stand in nobody's mail; the counts are exact. */
 const LISTED = 1000;
 
@@ -36,6 +38,7 @@ const LISTED = 1000;
 export async function backUpMedia(options: MediaOptions): Promise<MediaOutcome> {
   const { catalogue, writer, progress, signal } = options;
   const directory = await openMediaDirectory(options.directory);
+  const memory = new Uint8Array(READ_AT_ONCE);
   // All of them: a drill asks for none of these files. Thumbnails are many, and are made again.
   const missing = boundedList((path) => path.startsWith('local_content/'));
   const differing = boundedList();
@@ -44,7 +47,7 @@ export async function backUpMedia(options: MediaOptions): Promise<MediaOutcome> 
   for await (const row of catalogue.rows()) {
     if (!options.classes.includes(row.mediaClass)) continue;
     signal?.throwIfAborted();
-    const stored = await storeFile(row, directory, writer);
+    const stored = await storeFile(row, directory, writer, memory);
     if (stored === undefined) {
       missing.add(row.path);
       continue;
@@ -84,19 +87,22 @@ async function storeFile(
   row: CatalogueRow,
   directory: MediaDirectory,
   writer: BackupWriter,
+  memory: Uint8Array,
 ): Promise<StoredFile | undefined> {
-  const found = directory.stat(row.path);
-  if (found === undefined) return undefined;
-  if (row.sha256 !== null && found.sizeBytes === row.sizeBytes) {
-    const content = writer.known(row.sha256, found.sizeBytes);
-    if (content !== undefined) return { content, mode: found.mode, changed: false };
+  const known = row.sha256 === null ? undefined : writer.known(row.sha256, row.sizeBytes ?? -1);
+  if (known !== undefined) {
+    const found = directory.look(row.path);
+    if (found === undefined) return undefined;
+    if (found.sizeBytes === row.sizeBytes) return { content: known, mode: found.mode, changed: false };
   }
+  const small = directory.readSmall(row.path, memory);
+  if (small === undefined) return undefined;
+  if (small !== 'too large')
+    return { content: await writer.addBytes(small.value), mode: small.mode, changed: small.changed };
   const stored = await directory.readStable(row.path, (source, { sizeBytes }) =>
     writer.addFile(source, sizeBytes),
   );
-  return stored === undefined
-    ? undefined
-    : { content: stored.value, mode: stored.mode, changed: stored.changed };
+  return stored && { content: stored.value, mode: stored.mode, changed: stored.changed };
 }
 
 /** Files of the backed-up classes that no row names: uploads after the snapshot, or leftovers. */

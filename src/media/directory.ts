@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import type { MediaCatalogue } from './port.ts';
 import { reconcile, type Disagreement } from './reconcile.ts';
-import { contentOf, openRegular, unreadable, type MediaStat } from './regular-file.ts';
+import { contentOf, lookAt, openRegular, unreadable, wholeContent, type MediaStat } from './regular-file.ts';
 import { walk } from './walk.ts';
 
 /** A media store on disk. All paths are relative to its root, with `/`; what would lead out of it is refused (`archive-unsafe`). */
@@ -15,6 +15,8 @@ export interface MediaDirectory {
   readonly root: string;
   /** `undefined` when there is no such file. Errors of this and of all that reads: `media-unreadable`. */
   stat(path: string): MediaStat | undefined;
+  /** The same with one system call, for a file that is not going to be read. */
+  look(path: string): MediaStat | undefined;
   /** The stream fails with `object-missing` when there is no such file, with `media-changed` when it changed meanwhile. */
   read(path: string): Readable;
   /** Hands file and size to `consume`; once more when the file changed meanwhile. `undefined` when it is missing. */
@@ -22,6 +24,11 @@ export interface MediaDirectory {
     path: string,
     consume: (source: Readable, file: MediaStat) => Promise<T>,
   ): Promise<StableRead<T> | undefined>;
+  /**
+   * A file that fits into `memory`, read in one go; once more when it changed meanwhile. `undefined` when it is missing,
+   * `too large` when it does not fit.
+   */
+  readSmall(path: string, memory: Uint8Array): StableRead<Uint8Array> | 'too large' | undefined;
   /** Lower-case hex; `undefined` when it is missing. */
   sha256(path: string): Promise<string | undefined>;
   /** `undefined` when the file is as expected, `missing`, or what is wrong; a null expects nothing. */
@@ -48,8 +55,10 @@ export async function openMediaDirectory(path: string): Promise<MediaDirectory> 
   return {
     root,
     stat: (relative) => statFile(root, relative),
+    look: (relative) => lookAt(root, relative),
     read: (relative) => Readable.from(contentAt(root, relative), { objectMode: false }),
     readStable: (relative, consume) => readStable(root, relative, consume),
+    readSmall: (relative, memory) => readSmall(root, relative, memory),
     sha256: (relative) => hashFile(root, relative),
     compare: (relative, expected) => compare(root, relative, expected),
     walk: (classes) => walkFiles(root, classes),
@@ -117,6 +126,28 @@ async function readStable<T>(
       if (changed || !isLifeboatError(error, 'media-changed')) throw error;
     } finally {
       await ended(source);
+      closeSync(file.fd);
+    }
+  }
+  return undefined;
+}
+
+/** Synchronous, without a stream: for a media store of many small files that is a third of the time. */
+function readSmall(
+  root: string,
+  path: string,
+  memory: Uint8Array,
+): StableRead<Uint8Array> | 'too large' | undefined {
+  for (const changed of [false, true]) {
+    const file = openRegular(root, path);
+    if (file === undefined) return undefined;
+    try {
+      if (file.sizeBytes > memory.length) return 'too large';
+      const value = wholeContent(file, memory);
+      return { sizeBytes: file.sizeBytes, mode: file.mode, changed, value };
+    } catch (error) {
+      if (changed || !isLifeboatError(error, 'media-changed')) throw error;
+    } finally {
       closeSync(file.fd);
     }
   }

@@ -56,6 +56,20 @@ export function openRegular(root: string, path: string): RegularFile | undefined
   }
 }
 
+/** Size and mode of a regular file, or `undefined`. Its content may be reached through a link: do not read it on this word. */
+export function lookAt(root: string, path: string): MediaStat | undefined {
+  requireSafePath(path);
+  const absolute = join(root, path);
+  try {
+    const stat = lstatSync(absolute);
+    if (!stat.isFile()) throw notRegular(absolute);
+    return { sizeBytes: stat.size, mode: stat.mode & 0o777 };
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error instanceof LifeboatError ? error : unreadable(absolute, error);
+  }
+}
+
 /** Only Linux says under which name a file is open; elsewhere O_NOFOLLOW has to do. */
 function requireSamePlace(fd: number, absolute: string): void {
   if (process.platform !== 'linux') return;
@@ -83,6 +97,18 @@ export async function* contentOf(file: RegularFile): AsyncGenerator<Uint8Array> 
     yield piece.subarray(0, bytesRead);
   }
   requireUnchanged(file);
+}
+
+/** All of a file that fits. Fails with `media-changed` like `contentOf`. */
+export function wholeContent(file: RegularFile, memory: Uint8Array): Uint8Array {
+  let filled = 0;
+  while (filled < file.sizeBytes) {
+    const bytesRead = readSync(file.fd, memory, filled, file.sizeBytes - filled, filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  requireUnchanged(file);
+  return memory.subarray(0, filled);
 }
 
 function requireUnchanged(file: RegularFile): void {

@@ -10,35 +10,55 @@ const SAMPLE_BYTES = 16 * 1024;
 const INCOMPRESSIBLE_ENTROPY = 7.9;
 /** RFC 8878, 3.1.1.2.4: no block is larger. */
 const LARGEST_BLOCK = 128 * 1024;
+const BLOCK_HEADER = 3;
+const FRAME_HEADER = 9;
 
 /** One zstd frame with the size of the content in its header. What does not get smaller anyway is not compressed once more. */
 export function compressBlob(content: Uint8Array): Uint8Array {
+  const room = new Uint8Array(largestFrame(content.length));
+  return room.subarray(0, compressInto(room, 0, content));
+}
+
+/** The most bytes that `compressInto` writes for so many. */
+export function largestFrame(sizeBytes: number): number {
+  // zstd's own bound (ZSTD_COMPRESSBOUND) is smaller than raw blocks for all but the smallest contents.
+  return (
+    FRAME_HEADER + sizeBytes + Math.ceil(sizeBytes / LARGEST_BLOCK) * BLOCK_HEADER + 64 + (sizeBytes >> 8)
+  );
+}
+
+/** Writes the frame at `at`, and gives where it ends. Errors: RangeError for more than a blob may have. */
+export function compressInto(target: Uint8Array, at: number, content: Uint8Array): number {
   if (content.length > MAX_BLOB_BYTES)
     throw new RangeError(`a blob has at most ${MAX_BLOB_BYTES} bytes, not ${content.length}`);
-  if (looksIncompressible(content)) return rawFrame(content);
+  if (looksIncompressible(content)) return rawFrame(target, at, content);
   // Size and output known beforehand: zstd allocates less, and node:zlib needs one round instead of many.
-  return zstdCompressSync(content, {
+  const frame = zstdCompressSync(content, {
     params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
     pledgedSrcSize: content.length,
     chunkSize: content.length + 1024,
   });
+  target.set(frame, at);
+  return at + frame.length;
 }
 
 /** A frame of raw blocks (RFC 8878, 3.1.1.2.2): single segment, content size in 4 bytes, no checksum. The blob id is one. */
-function rawFrame(content: Uint8Array): Uint8Array {
-  const blocks = Math.max(1, Math.ceil(content.length / LARGEST_BLOCK));
-  const frame = Buffer.allocUnsafe(9 + content.length + blocks * 3);
-  frame.writeUInt32LE(0xfd2fb528, 0);
-  frame.writeUInt8(0b1010_0000, 4);
-  frame.writeUInt32LE(content.length, 5);
-  let at = 9;
-  for (let block = 0; block < blocks; block += 1) {
-    const bytes = content.subarray(block * LARGEST_BLOCK, (block + 1) * LARGEST_BLOCK);
-    frame.writeUIntLE((bytes.length << 3) | (block === blocks - 1 ? 1 : 0), at, 3);
-    frame.set(bytes, at + 3);
-    at += 3 + bytes.length;
+function rawFrame(target: Uint8Array, at: number, content: Uint8Array): number {
+  const view = new DataView(target.buffer, target.byteOffset);
+  view.setUint32(at, 0xfd2fb528, true);
+  view.setUint8(at + 4, 0b1010_0000);
+  view.setUint32(at + 5, content.length, true);
+  let end = at + FRAME_HEADER;
+  for (let start = 0; start < content.length; start += LARGEST_BLOCK) {
+    const block = content.subarray(start, start + LARGEST_BLOCK);
+    const last = start + LARGEST_BLOCK >= content.length ? 1 : 0;
+    const header = (block.length << 3) | last;
+    view.setUint16(end, header & 0xffff, true);
+    view.setUint8(end + 2, header >> 16);
+    target.set(block, end + BLOCK_HEADER);
+    end += BLOCK_HEADER + block.length;
   }
-  return frame;
+  return end;
 }
 
 /** Stops at the declared size. Errors: `repository-damaged`, naming the blob. */

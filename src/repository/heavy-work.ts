@@ -1,51 +1,61 @@
 import { createHash } from 'node:crypto';
-import { compressBlob } from './compress.ts';
-import { sealPayload } from './seal-payload.ts';
+import { compressInto } from './compress.ts';
+import { sealInPlace } from './seal-payload.ts';
 
 /**
- * What takes a processor's time, as jobs of plain data that a worker thread does (heavy-worker.ts). Bytes are handed over, not
- * copied: whoever gives a job away cannot read its buffers any more.
+ * What takes a processor's time, as jobs of plain data that a worker thread does (heavy-worker.ts). Buffers are handed over, not
+ * copied, and come back with the result: whoever gives a job away cannot use them meanwhile.
  */
 export type Job =
-  /** Contents one behind the other, each ending at its entry of `ends`, become zstd frames likewise. */
-  | { readonly kind: 'compress'; readonly bytes: Uint8Array<ArrayBuffer>; readonly ends: readonly number[] }
-  /** The age file of a plaintext, and the SHA-256 that names it. */
+  /** Contents one behind the other in `bytes`, each ending at its entry of `ends`, become zstd frames likewise in `room`. */
+  | {
+      readonly kind: 'compress';
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly ends: readonly number[];
+      /** At least the sum of `largestFrame`. */
+      readonly room: Uint8Array<ArrayBuffer>;
+    }
+  /** The first `plaintextBytes` become an age file in the same buffer, which has room for it. */
   | {
       readonly kind: 'seal';
       readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly plaintextBytes: number;
       readonly header: Uint8Array;
       readonly fileKey: Uint8Array;
     };
 
 export interface JobResult {
+  /** The frames, or the file. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Of `compress`: where each frame ends. */
   readonly ends: readonly number[];
-  /** Of `seal`: lower-case hex. */
+  /** Of `seal`: the name of the file, lower-case hex. */
   readonly sha256: string;
+  /** What the job brought besides, to be used again. */
+  readonly spare: Uint8Array<ArrayBuffer> | undefined;
 }
 
 export function doJob(job: Job): JobResult {
-  switch (job.kind) {
-    case 'compress':
-      return compressAll(job.bytes, job.ends);
-    case 'seal': {
-      const bytes = sealPayload(job.header, job.fileKey, job.bytes);
-      return { bytes, ends: [], sha256: createHash('sha256').update(bytes).digest('hex') };
-    }
+  if (job.kind === 'seal') {
+    const bytes = sealInPlace(job.bytes, job.plaintextBytes, job.header, job.fileKey);
+    return {
+      bytes,
+      ends: [],
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      spare: undefined,
+    };
   }
-}
-
-function compressAll(bytes: Uint8Array, ends: readonly number[]): JobResult {
-  const frames = ends.map((end, index) =>
-    compressBlob(bytes.subarray(index === 0 ? 0 : ends[index - 1], end)),
-  );
-  const joined = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0));
+  const { bytes, ends, room } = job;
   let at = 0;
-  const frameEnds = frames.map((frame) => {
-    joined.set(frame, at);
-    at += frame.length;
+  const frameEnds = ends.map((end, index) => {
+    at = compressInto(room, at, bytes.subarray(index === 0 ? 0 : ends[index - 1], end));
     return at;
   });
-  return { bytes: joined, ends: frameEnds, sha256: '' };
+  return { bytes: room.subarray(0, at), ends: frameEnds, sha256: '', spare: bytes };
+}
+
+/** The buffers that go with a message. */
+export function buffersOf(message: Job | JobResult): ArrayBuffer[] {
+  const further = 'room' in message ? message.room : 'spare' in message ? message.spare : undefined;
+  return further === undefined ? [message.bytes.buffer] : [message.bytes.buffer, further.buffer];
 }

@@ -4,8 +4,16 @@ import { blobId } from './blob-id.ts';
 import type { IndexSegment } from './index-segment.ts';
 import { putIndexSegment } from './index-segment.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
+import { largestFrame } from './compress.ts';
 import { createMutex } from './mutex.ts';
-import { createPackBuilder, randomPackTarget, type PackBuilder, type PackEntry } from './pack.ts';
+import { createSpareBuffers, type SpareBuffers } from './spare-buffers.ts';
+import {
+  createPackBuilder,
+  LARGEST_PACK_TARGET,
+  randomPackTarget,
+  type PackBuilder,
+  type PackEntry,
+} from './pack.ts';
 import { inWorker, workerCount } from './worker-pool.ts';
 
 /** Packs in one index segment: about a GiB, which is what a killed first backup may have to upload again. */
@@ -67,6 +75,8 @@ interface OpenPack {
 }
 
 const BATCH_BYTES = 4 * 1024 * 1024;
+/** For the frames of a batch, and what they need besides their contents. */
+const BATCH_ROOM = BATCH_BYTES + 1024 * 1024;
 /** Packs being sealed and uploaded while the next one is filled: bounds memory at about three packs. */
 const MOST_SEALING = 2;
 
@@ -84,6 +94,8 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
   const oneAtATime = createMutex();
   const compressing = new Set<Promise<void>>();
   const sealing = new Set<Promise<void>>();
+  const packBuffers = createSpareBuffers(MOST_SEALING + 1);
+  const batchBuffers = createSpareBuffers(4 * workerCount());
   let opened = 0;
   let open: OpenPack | undefined;
   let batch: Batch | undefined;
@@ -122,12 +134,16 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
     batch = undefined;
     await makeRoom(compressing, 2 * workerCount());
     const run = aside(compressing, async () => {
-      const frames = await inWorker({ kind: 'compress', bytes: bytes.subarray(0, used), ends });
+      const needed = ends.reduce((sum, end, at) => sum + largestFrame(end - (ends[at - 1] ?? 0)), 0);
+      const room = batchBuffers.take(Math.max(needed, BATCH_ROOM));
+      const frames = await inWorker({ kind: 'compress', bytes: bytes.subarray(0, used), ends, room });
       for (const [index, id] of ids.entries()) {
         const frame = frames.bytes.subarray(index === 0 ? 0 : frames.ends[index - 1], frames.ends[index]);
         pack.builder.add(id, frame, ends[index]! - (index === 0 ? 0 : ends[index - 1]!));
       }
       pack.doneBytes += used;
+      batchBuffers.give(frames.bytes);
+      if (frames.spare !== undefined) batchBuffers.give(frames.spare);
     });
     pack.compressing.push(run);
   };
@@ -144,10 +160,12 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       const { key, file, entries } = await pack.builder.seal(options.recipients);
       // Also when it `exists`: then an earlier try went through and only its answer was lost. No two packs are alike.
       await store.put(key, file);
-      count.storedBytes += file.length;
+      const storedBytes = file.length;
+      packBuffers.give(file);
+      count.storedBytes += storedBytes;
       count.newPacks += 1;
-      newPacks[pack.number - firstNew] = { key, sizeBytes: file.length, segment: undefined };
-      pending.packs.push({ key, sizeBytes: file.length, blobs: entries.map(indexRow) });
+      newPacks[pack.number - firstNew] = { key, sizeBytes: storedBytes, segment: undefined };
+      pending.packs.push({ key, sizeBytes: storedBytes, blobs: entries.map(indexRow) });
       pendingNumbers.push(pack.number);
       if (pending.packs.length >= PACKS_PER_SEGMENT) await writeIndex();
     });
@@ -173,7 +191,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
 
   const append = async (pack: OpenPack, id: string, content: Uint8Array): Promise<void> => {
     if (batch !== undefined && batch.used + content.length > batch.bytes.length) await sendBatch(pack);
-    batch ??= { ids: [], ends: [], bytes: new Uint8Array(Math.max(BATCH_BYTES, content.length)), used: 0 };
+    batch ??= { ids: [], ends: [], bytes: batchBuffers.take(Math.max(BATCH_BYTES, content.length)), used: 0 };
     batch.bytes.set(content, batch.used);
     batch.used += content.length;
     batch.ids.push(id);
@@ -188,7 +206,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       count.reusedBlobs += 1;
       return id;
     }
-    open ??= openPack(firstNew + opened++, options.packTargetBytes ?? randomPackTarget());
+    open ??= openPack(firstNew + opened++, options.packTargetBytes, packBuffers);
     known.table.add(id, open.number, content.length);
     count.newBlobs += 1;
     await append(open, id, content);
@@ -229,8 +247,10 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
   };
 }
 
-function openPack(number: number, target: number): OpenPack {
-  const builder = createPackBuilder(target + BATCH_BYTES);
+function openPack(number: number, fixedTarget: number | undefined, buffers: SpareBuffers): OpenPack {
+  // All of one size, so that they can go round.
+  const builder = createPackBuilder((fixedTarget ?? LARGEST_PACK_TARGET) + BATCH_ROOM, buffers);
+  const target = fixedTarget ?? randomPackTarget();
   return { number, target, builder, compressing: [], givenBytes: 0, doneBytes: 0 };
 }
 

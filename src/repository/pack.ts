@@ -2,7 +2,9 @@ import { randomInt } from 'node:crypto';
 import { LifeboatError } from '../core/errors.ts';
 import { blobIdOf } from './blob-id.ts';
 import { decompressBlob, frameContentSize } from './compress.ts';
+import { sealedSize } from './seal-payload.ts';
 import { newHeader, unseal } from './seal.ts';
+import type { SpareBuffers } from './spare-buffers.ts';
 import { BLOCK, endOfTar, isRegular, listTar, shortHeader } from './ustar.ts';
 import { inWorker } from './worker-pool.ts';
 
@@ -27,7 +29,7 @@ export interface SealedPack {
   readonly name: string;
   /** `packs/ab/<name>.age` */
   readonly key: string;
-  readonly file: Uint8Array;
+  readonly file: Uint8Array<ArrayBuffer>;
   readonly entries: readonly PackEntry[];
 }
 
@@ -44,26 +46,33 @@ const MIB = 1024 * 1024;
 const PAD_NAME = 'pad';
 const BLOB_MEMBER = /^c\/([0-9a-f]{64})$/;
 
+export const LARGEST_PACK_TARGET = 40 * MIB;
+
 /** Sizes that vary tell an onlooker nothing about the content that happened to fill a pack. */
 export function randomPackTarget(): number {
-  return randomInt(24 * MIB, 40 * MIB);
+  return randomInt(24 * MIB, LARGEST_PACK_TARGET);
 }
 
-/** `expectedBytes`: memory taken at once; more is taken when it is needed. */
-export function createPackBuilder(expectedBytes = 0): PackBuilder {
+/** `buffers`: where the memory of the tar comes from; the file of the sealed pack stands in it, too. */
+export function createPackBuilder(expectedBytes: number, buffers: SpareBuffers): PackBuilder {
   const entries: PackEntry[] = [];
-  let tar = new Uint8Array(expectedBytes);
+  let tar = buffers.take(expectedBytes);
   let sizeBytes = 0;
-  /** A member's room in the tar, all zeros; gives where its body begins. */
-  const room = (name: string, bodyBytes: number): number => {
-    const end = sizeBytes + BLOCK + Math.ceil(bodyBytes / BLOCK) * BLOCK;
-    if (end > tar.length) {
-      const grown = new Uint8Array(Math.max(end, Math.ceil(tar.length * 1.25)));
-      grown.set(tar.subarray(0, sizeBytes));
-      tar = grown;
-    }
-    tar.set(shortHeader(name, bodyBytes), sizeBytes);
+
+  const makeRoom = (bytes: number): void => {
+    if (bytes <= tar.length) return;
+    const grown = new Uint8Array(Math.max(bytes, Math.ceil(tar.length * 1.25)));
+    grown.set(tar.subarray(0, sizeBytes));
+    tar = grown;
+  };
+  const member = (name: string, body: Uint8Array | number): number => {
+    const bodyBytes = typeof body === 'number' ? body : body.length;
     const offset = sizeBytes + BLOCK;
+    const end = offset + Math.ceil(bodyBytes / BLOCK) * BLOCK;
+    makeRoom(end);
+    tar.set(shortHeader(name, bodyBytes), sizeBytes);
+    if (typeof body !== 'number') tar.set(body, offset);
+    tar.fill(0, typeof body === 'number' ? offset : offset + bodyBytes, end);
     sizeBytes = end;
     return offset;
   };
@@ -73,22 +82,17 @@ export function createPackBuilder(expectedBytes = 0): PackBuilder {
     },
     entries,
     add(id, frame, contentBytes) {
-      const offset = room(`c/${id}`, frame.length);
-      tar.set(frame, offset);
+      const offset = member(`c/${id}`, frame);
       entries.push({ id, offset, storedBytes: frame.length, sizeBytes: contentBytes });
     },
     async seal(recipients) {
-      room(PAD_NAME, padLength(sizeBytes));
-      // The end of a tar is zeros, as is all room that was not written to.
-      const end = sizeBytes + endOfTar.length;
-      if (end > tar.length) {
-        const grown = new Uint8Array(end);
-        grown.set(tar);
-        tar = grown;
-      }
+      member(PAD_NAME, padLength(sizeBytes));
       const { header, fileKey } = await newHeader(recipients);
-      const bytes = tar.subarray(0, end);
-      const { bytes: file, sha256 } = await inWorker({ kind: 'seal', bytes, header, fileKey });
+      const plaintextBytes = sizeBytes + endOfTar.length;
+      makeRoom(sealedSize(header.length, plaintextBytes));
+      tar.fill(0, sizeBytes, plaintextBytes);
+      const job = { kind: 'seal', bytes: tar, plaintextBytes, header, fileKey } as const;
+      const { bytes: file, sha256 } = await inWorker(job);
       return { name: sha256, key: packKey(sha256), file, entries };
     },
   };

@@ -66,6 +66,8 @@ export interface BackupWriter {
   addStream(source: Readable): Promise<Content>;
   /** Whole-file blobs below a bound, fixed pieces above: for media. */
   addFile(source: Readable, sizeBytes: number): Promise<Content>;
+  /** A whole file at hand, of at most 8 MiB; the memory may be used again when the call resolves. */
+  addBytes(content: Uint8Array): Promise<Content>;
   /** The content of a file already stored, found by its SHA-256 (hex) alone, without reading it. */
   known(sha256: string, sizeBytes: number): Content | undefined;
   /** Streams into the media shards of the manifest; call in path order. */

@@ -18,32 +18,52 @@ const NONCE = 16;
 
 export const PAYLOAD_OVERHEAD = { nonce: NONCE, tag: TAG } as const;
 
+/** Size of the age file of so many bytes. */
+export function sealedSize(headerBytes: number, plaintextBytes: number): number {
+  return headerBytes + NONCE + plaintextBytes + chunkCount(plaintextBytes) * TAG;
+}
+
 /** Header and encrypted payload: a whole age file. */
 export function sealPayload(
   header: Uint8Array,
   fileKey: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
+  const buffer = new Uint8Array(sealedSize(header.length, plaintext.length));
+  buffer.set(plaintext);
+  return sealInPlace(buffer, plaintext.length, header, fileKey);
+}
+
+/** The same where the plaintext stands at the beginning of a buffer that has room for the file; gives the part that is the file. */
+export function sealInPlace(
+  buffer: Uint8Array<ArrayBuffer>,
+  plaintextBytes: number,
+  header: Uint8Array,
+  fileKey: Uint8Array,
+): Uint8Array<ArrayBuffer> {
   // A nonce of our own: the one behind the header has already encrypted the empty payload with this file key.
   const nonce = randomBytes(NONCE);
   const key = payloadKey(fileKey, nonce);
-  const chunks = Math.max(1, Math.ceil(plaintext.length / CHUNK));
-  // Memory of its own, so that it can be handed from thread to thread.
-  const file = new Uint8Array(header.length + NONCE + plaintext.length + chunks * TAG);
-  file.set(header, 0);
-  file.set(nonce, header.length);
-  let at = header.length + NONCE;
-  for (let index = 0; index < chunks; index += 1) {
+  const chunks = chunkCount(plaintextBytes);
+  // Backwards: each chunk moves towards the end, over what is encrypted already.
+  for (let index = chunks - 1; index >= 0; index -= 1) {
     const cipher = createCipheriv('chacha20-poly1305', key, chunkNonce(index, index === chunks - 1), {
       authTagLength: TAG,
     });
-    const sealed = cipher.update(plaintext.subarray(index * CHUNK, (index + 1) * CHUNK));
+    const start = index * CHUNK;
+    const sealed = cipher.update(buffer.subarray(start, Math.min(start + CHUNK, plaintextBytes)));
     cipher.final();
-    file.set(sealed, at);
-    file.set(cipher.getAuthTag(), at + sealed.length);
-    at += sealed.length + TAG;
+    const at = header.length + NONCE + index * (CHUNK + TAG);
+    buffer.set(sealed, at);
+    buffer.set(cipher.getAuthTag(), at + sealed.length);
   }
-  return file;
+  buffer.set(header, 0);
+  buffer.set(nonce, header.length);
+  return buffer.subarray(0, sealedSize(header.length, plaintextBytes));
+}
+
+function chunkCount(plaintextBytes: number): number {
+  return Math.max(1, Math.ceil(plaintextBytes / CHUNK));
 }
 
 /** The plaintext of a file whose header has `headerLength` bytes. Errors: `repository-damaged`. */

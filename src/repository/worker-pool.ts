@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LifeboatError } from '../core/errors.ts';
-import { doJob, type Job, type JobResult } from './heavy-work.ts';
+import { buffersOf, doJob, type Job, type JobResult } from './heavy-work.ts';
 import type { Answer } from './heavy-worker.ts';
 
 /** More would only wait for the disk, and each holds two packs. */
@@ -19,7 +19,7 @@ let lanes: Lane[] | undefined;
 
 /**
  * Does a job in a worker thread, of which the process has as many as processors (4 at most), started when they are first
- * needed; an idle one does not keep the process alive. The job's bytes are gone for the caller.
+ * needed; an idle one does not keep the process alive. The job's buffers come back with the result.
  * Errors: those of the job; `internal` when the thread ends.
  */
 export async function inWorker(job: Job): Promise<JobResult> {
@@ -29,7 +29,7 @@ export async function inWorker(job: Job): Promise<JobResult> {
   return new Promise((resolve, reject) => {
     if (lane.pending.length === 0) lane.worker.ref();
     lane.pending.push({ resolve, reject });
-    lane.worker.postMessage(job, [job.bytes.buffer]);
+    lane.worker.postMessage(job, buffersOf(job));
   });
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { LifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
@@ -131,6 +131,14 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
       if (content.blobs.length > 1)
         packs.remember({ files: { [fileId(idKey, content.sha256)]: [...content.blobs] } });
       return content;
+    },
+    async addBytes(content) {
+      requireRunning();
+      if (content.length > wholeBytes)
+        throw new LifeboatError('internal', `${content.length} bytes are too many for one blob`);
+      const digest = createHash('sha256').update(content).digest();
+      const blobs = content.length === 0 ? [] : [await packs.store(content, digest)];
+      return { sizeBytes: content.length, sha256: digest.toString('hex'), blobs };
     },
     known: findKnown,
     async addMedia(file) {

@@ -9,6 +9,7 @@ import { blobIdOf } from '../../src/repository/blob-id.ts';
 import { compressBlob } from '../../src/repository/compress.ts';
 import type { ArchivedFile } from '../../src/repository/manifest.ts';
 import { createPackBuilder, readBlob, readPack, scanPack } from '../../src/repository/pack.ts';
+import { createSpareBuffers } from '../../src/repository/spare-buffers.ts';
 import { generateIdentity, seal, unseal } from '../../src/repository/seal.ts';
 
 // Thousands of cases or child processes: a busy machine is no failure.
@@ -25,7 +26,7 @@ beforeAll(async () => {
   const pair = await generateIdentity();
   identity = pair.identity.reveal();
   sealed = await seal(Buffer.alloc(70_000, 'x'), [pair.recipient]);
-  const builder = createPackBuilder(1);
+  const builder = createPackBuilder(1, createSpareBuffers(0));
   for (const content of ['', 'short', 'long '.repeat(1000)].map((text) => Buffer.from(text))) {
     builder.add(blobIdOf(key, content), compressBlob(content), content.length);
   }

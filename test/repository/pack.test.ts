@@ -16,6 +16,7 @@ import {
 } from '../../src/repository/pack.ts';
 import type { SealedPack } from '../../src/repository/pack.ts';
 import { generateIdentity } from '../../src/repository/seal.ts';
+import { createSpareBuffers } from '../../src/repository/spare-buffers.ts';
 import { endOfTar, paddingAfter, tarHeader } from '../../src/repository/ustar.ts';
 
 // Thousands of cases or child processes: a busy machine is no failure.
@@ -45,7 +46,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 async function packOf(blobs: readonly Uint8Array[]): Promise<SealedPack> {
-  const builder = createPackBuilder();
+  const builder = createPackBuilder(1000, createSpareBuffers(0));
   for (const content of blobs) builder.add(blobIdOf(key, content), compressBlob(content), content.length);
   return builder.seal([recipient]);
 }
