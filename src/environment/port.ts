@@ -10,8 +10,10 @@ export interface Environment {
   readonly kind: 'process' | 'container' | 'host';
   /** For the report: who the restored server runs as. */
   readonly user: string;
-  /** Working directory at the same absolute path inside and outside; owned by the unprivileged user of the environment. */
+  /** At the same absolute path inside and outside. Ours: what runs inside can write only below what was handed over. */
   readonly directory: string;
+  /** Below it; working directory and HOME of what runs inside, which may write there. */
+  readonly home: string;
   /** Creates namespaces and the unprivileged user's view. Errors: `drill-impossible`, `not-sealed`. */
   prepare(): Promise<void>;
   /** Real attempts to leave: TCP and UDP to public and private addresses, DNS, a route look-up. All must fail. */
@@ -28,6 +30,8 @@ export interface Environment {
   connect(port: number): Promise<Duplex>;
   /** Connections made inside to 127.0.0.1:port arrive here. */
   listen(port: number, onConnection: (socket: Duplex) => void): Promise<void>;
+  /** How often something inside wanted to send to an address outside, our own attempts to leave included. */
+  attempts(): Promise<number>;
   /** Packets that left the namespace by any interface other than loopback (must be 0). */
   outsidePackets(): Promise<number>;
   /** Host names that something inside asked for and that do not exist there: attempts to reach the outside world. */
@@ -39,6 +43,7 @@ export interface EnvironmentCommand {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Default: none; whoever ends the environment ends the command. */
   readonly timeoutMs?: number;
 }
 

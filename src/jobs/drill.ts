@@ -24,7 +24,7 @@ import { restoreMediaStep } from '../restore/steps/restore-media.ts';
 import { restoreSigningKeysStep } from '../restore/steps/restore-signing-keys.ts';
 import { startServicesStep } from '../restore/steps/start-services.ts';
 import { verifyConfigurationStep } from '../restore/steps/verify-configuration.ts';
-import { federationStep } from '../verify/federation-step.ts';
+import { federationStep, type FederationStepOptions } from '../verify/federation-step.ts';
 import type { DrillReport } from '../verify/report/model.ts';
 import { storedEventsChecks } from '../verify/stored-events-check.ts';
 import { drillNames, type DrillNames } from './drill-names.ts';
@@ -83,7 +83,9 @@ export async function drill(options: DrillOptions): Promise<DrillReport> {
       registrationSecret: new Secret(randomBytes(24).toString('hex')),
     };
     const context = await prepareContext(environment, names, secrets, options, signal);
-    const steps = stepsOf(environment, names, secrets, options);
+    // What our own attempts to leave have left behind.
+    const before = { lookups: await environment.strayLookups(), attempts: await environment.attempts() };
+    const steps = stepsOf(environment, names, secrets, options, before);
     const results = await runChecklist(options.alterSteps?.(steps) ?? steps, context, {
       clock,
       progress,
@@ -187,6 +189,7 @@ async function prepareContext(
         { merged },
         {
           directory,
+          home: environment.home,
           databaseTarget: target.database,
           signingKeyPath,
           mediaStorePath: target.mediaDirectory,
@@ -226,6 +229,7 @@ function stepsOf(
   names: DrillNames,
   secrets: DrillSecrets,
   options: DrillOptions,
+  before: FederationStepOptions['before'],
 ): Step<RestoreContext>[] {
   const connectClient = () => environment.connect(names.clientPort);
   return [
@@ -256,7 +260,9 @@ function stepsOf(
           }
         : undefined,
       delegation: names.delegated ? names : undefined,
+      before,
       strayLookups: () => environment.strayLookups(),
+      attempts: () => environment.attempts(),
       outsidePackets: () => environment.outsidePackets(),
     }),
   ];

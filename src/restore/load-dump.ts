@@ -44,12 +44,12 @@ export async function loadDump(file: string, context: RestoreContext): Promise<v
       cause: error,
     });
   }
-  await context.handOver(unpacked);
   return loadDump(unpacked, context);
 }
 
 async function loadArchive(file: string, context: RestoreContext): Promise<void> {
   const { path } = await newestClient('pg_restore', context.target.clientDirectory);
+  await context.handOver(file);
   const listing = await run(context, pgListArgv(path, file), 'reading the contents of the dump');
   requireHarmlessContents(listing, file);
   await run(
@@ -72,6 +72,7 @@ async function loadPlain(file: string, context: RestoreContext): Promise<void> {
   await requireTrailer(file);
   await makeMentionedRoles(file, context.target);
   const { path } = await newestClient('psql', context.target.clientDirectory);
+  await context.handOver(file);
   await run(context, psqlFileArgv(path, context.target.database.database, file), 'psql');
 }
 

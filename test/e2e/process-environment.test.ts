@@ -96,6 +96,8 @@ describe('the sweep', () => {
     // This process did not start at tick 1 of the machine: its number was given anew.
     await owned('lifeboat-drill-reused', JSON.stringify({ pid: process.pid, startedAt: '1' }));
     await owned('lifeboat-drill-gone', JSON.stringify({ pid: 4_194_305, startedAt: '1' }));
+    const elsewhere = { pid: 4_194_305, startedAt: '1', where: 'another machine' };
+    await owned('lifeboat-drill-elsewhere', JSON.stringify(elsewhere));
     await owned('somebody-else', JSON.stringify({ pid: 4_194_305, startedAt: '1' }));
     await mkdir(at('lifeboat-drill-being-made'));
     await mkdir(at('lifeboat-drill-half-removed'));
@@ -104,7 +106,12 @@ describe('the sweep', () => {
     await symlink(base, at('lifeboat-drill-link'));
     const environment = await createProcessEnvironment({ ...options, workDirectory: work });
     await environment.destroy();
-    const kept = ['lifeboat-drill-being-made', 'lifeboat-drill-link', 'somebody-else'];
+    const kept = [
+      'lifeboat-drill-being-made',
+      'lifeboat-drill-elsewhere',
+      'lifeboat-drill-link',
+      'somebody-else',
+    ];
     expect((await readdir(work)).toSorted()).toEqual(kept);
   });
 });
@@ -175,7 +182,7 @@ describe('a process environment', () => {
     await environment.prepare();
     await environment.exec({ argv: ['sh', '-c', 'echo kept > file'] });
     await environment.destroy();
-    expect(await readFile(join(environment.directory, 'file'), 'utf8')).toBe('kept\n');
+    expect(await readFile(join(environment.home, 'file'), 'utf8')).toBe('kept\n');
     await eventually(async () => (await processesNaming(environment.directory)).length === 0);
   });
 
@@ -227,9 +234,9 @@ describe('a process environment', () => {
     await writeFile(join(outside, 'file'), 'mine');
     await environment.exec({ argv: ['ln', '-s', outside, 'link'] });
     const before = await stat(join(outside, 'file'));
-    await environment.handOver(environment.directory);
+    await environment.handOver(environment.home);
     if (isRoot) {
-      await expect(environment.handOver(join(environment.directory, 'link', 'file'))).rejects.toMatchObject({
+      await expect(environment.handOver(join(environment.home, 'link', 'file'))).rejects.toMatchObject({
         code: 'not-sealed',
       });
     }

@@ -311,6 +311,7 @@ describe('a restored copy of it', () => {
       { merged },
       {
         directory: drill,
+        home: drill,
         databaseTarget: copy,
         signingKeyPath: join(drill, 'signing.key'),
         mediaStorePath: join(drill, 'media'),

@@ -1,9 +1,12 @@
-import { chmod, lstat, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 
 const PREFIX = 'lifeboat-drill-';
 const OWNER_FILE = 'owner.json';
+/** Nobody waits longer for a drill. */
+const LONGEST_DRILL_MS = 7 * 24 * 3_600_000;
 /** sun_path of unix(7), without the NUL at its end. */
 const LONGEST_SOCKET_PATH = 107;
 const LONGEST_SOCKET = `${PREFIX}XXXXXX/work/postgres/run/.s.PGSQL.5432`;
@@ -31,7 +34,11 @@ export async function makeDrillDirectory(base: string): Promise<string> {
   });
   // Others may pass through, to what belongs to the drill's user, and may not look.
   await chmod(directory, 0o711);
-  const owner = { pid: process.pid, startedAt: await startTimeOf(process.pid) };
+  const owner = {
+    pid: process.pid,
+    startedAt: await startTimeOf(process.pid),
+    where: await processIdsHere(),
+  };
   await writeFile(join(directory, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 });
   return directory;
 }
@@ -70,13 +77,27 @@ async function isInUse(directory: string): Promise<boolean> {
     const owner = JSON.parse(await readFile(join(directory, OWNER_FILE), 'utf8')) as {
       pid: number;
       startedAt: string;
+      where?: string;
     };
+    // Another container on the same directory counts its processes itself: a number of there says nothing here.
+    if (owner.where !== undefined && owner.where !== (await processIdsHere()))
+      return await isYounger(directory, LONGEST_DRILL_MS);
     return (await startTimeOf(owner.pid)) === owner.startedAt;
   } catch {
     // No owner file: made this moment, or half removed. An hour decides.
-    const found = await lstat(directory).catch(() => undefined);
-    return found !== undefined && Date.now() - found.mtimeMs < 3_600_000;
+    return await isYounger(directory, 3_600_000);
   }
+}
+
+async function isYounger(directory: string, ageMs: number): Promise<boolean> {
+  const found = await lstat(directory).catch(() => undefined);
+  return found !== undefined && Date.now() - found.mtimeMs < ageMs;
+}
+
+/** The machine and the process namespace within which a process id means something. */
+async function processIdsHere(): Promise<string> {
+  const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
+  return `${hostname()} ${namespace}`;
 }
 
 /** Start time in clock ticks, 22nd field of /proc/PID/stat (proc(5)): a process id alone may have been given anew. */

@@ -15,6 +15,8 @@ export interface Agent {
 }
 
 const GRACE_MS = 5000;
+/** A sandbox is made in tens of milliseconds; a machine that swaps may take seconds. */
+const READY_TIMEOUT_MS = 60_000;
 
 interface Exit {
   readonly exitCode: number;
@@ -67,7 +69,9 @@ export async function startAgent(
   });
   // EPIPE says only that the agent is gone; `ended` says why.
   service.stdin?.on('error', () => undefined);
-  await ready;
+  const timer = setTimeout(() => void service.stop(GRACE_MS), READY_TIMEOUT_MS);
+  // When it is ended for being late, `ended` rejects with what was said until then.
+  await ready.finally(() => clearTimeout(timer));
 
   const ask = <Result>(request: Request) =>
     new Promise<Result>((resolve, reject) => {

@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LifeboatError } from '../../core/errors.ts';
 import type { Environment, EnvironmentCommand, EscapeAttempt, ExecResult } from '../port.ts';
 import { makeDrillDirectory, removeDrillDirectory, sweepAbandoned } from './abandoned.ts';
@@ -26,7 +26,6 @@ export interface ProcessEnvironmentOptions {
   readonly keepDirectory?: boolean;
 }
 
-const EXEC_TIMEOUT_MS = 3_600_000;
 const STOP_GRACE_MS = 10_000;
 
 /** A namespace on this machine: no Docker, no root needed (docs/decisions/0001). */
@@ -36,6 +35,8 @@ export async function createProcessEnvironment(options: ProcessEnvironmentOption
   const base = await makeDrillDirectory(options.workDirectory);
   const directory = join(base, 'work');
   const logs = join(directory, 'logs');
+  const home = join(directory, 'home');
+  const gate = join(directory, 'sockets', 'gate.sock');
   const servers: Server[] = [];
   const sockets = new Set<Socket>();
   const remember = (socket: Socket): Socket => {
@@ -50,27 +51,33 @@ export async function createProcessEnvironment(options: ProcessEnvironmentOption
   };
   const withDefaults = ({ argv, env, cwd }: EnvironmentCommand) => ({
     argv,
-    env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', HOME: directory, ...env },
-    cwd: cwd ?? directory,
+    env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', HOME: home, ...env },
+    cwd: cwd ?? home,
   });
 
   const environment: Environment = {
     kind: 'process',
     directory,
+    home,
     user: `uid ${user.uid}`,
     prepare: async () => {
-      for (const path of [directory, logs]) await mkdir(path, { recursive: true, mode: 0o700 });
+      // The directory itself stays ours: whoever writes in it later, by path, must find no link that was put there from inside.
+      await mkdir(directory, { mode: 0o711 });
+      await chmod(directory, 0o711);
       const etcDirectory = join(base, 'etc');
-      await writeEtc(etcDirectory, user, directory, options.hostNames);
+      await writeEtc(etcDirectory, user, home, options.hostNames);
       const settings = {
-        gate: join(directory, 'gate.sock'),
+        gate,
         hostNames: options.hostNames,
         srv: options.srv ?? {},
       };
       const logFile = join(base, 'sandbox.log');
       const readOnlyPaths = [...options.readOnlyPaths, ...installationParts(options.postgresDirectory)];
       const argv = sandboxArgv({ etcDirectory, directory, readOnlyPaths, user, settings });
-      await environment.handOver(directory);
+      for (const path of [logs, home, dirname(gate), join(directory, 'postgres')]) {
+        await mkdir(path, { mode: 0o700 });
+        await environment.handOver(path);
+      }
       agent = await startAgent(argv, logFile, () => namespaceHints(user.borrowed));
       requireSealed(await environment.attemptEscape());
     },
@@ -80,7 +87,7 @@ export async function createProcessEnvironment(options: ProcessEnvironmentOption
     exec: async (command) =>
       await inside().ask<ExecResult>({
         op: 'exec',
-        timeoutMs: command.timeoutMs ?? EXEC_TIMEOUT_MS,
+        timeoutMs: command.timeoutMs,
         ...withDefaults(command),
       }),
     run: async (name, command) => {
@@ -91,7 +98,7 @@ export async function createProcessEnvironment(options: ProcessEnvironmentOption
       };
       return { name, ended, logFile, stop };
     },
-    connect: async (port) => remember(await openConnection(join(directory, 'gate.sock'), port)),
+    connect: async (port) => remember(await openConnection(gate, port)),
     listen: async (port, onConnection) => {
       const socket = join(directory, `listen-${port}.sock`);
       const server = createServer({ allowHalfOpen: true }, (connection) =>
@@ -102,6 +109,7 @@ export async function createProcessEnvironment(options: ProcessEnvironmentOption
       await environment.handOver(socket);
       await inside().ask({ op: 'listen', port, socket });
     },
+    attempts: async () => await inside().ask<number>({ op: 'attempts' }),
     outsidePackets: async () => await inside().ask<number>({ op: 'packets' }),
     strayLookups: async () => await inside().ask<string[]>({ op: 'lookups' }),
     destroy: () => {

@@ -3,12 +3,13 @@
  * its standard output. The agent imports nothing but this and node: built-ins, because nothing else is inside.
  */
 export type Request =
-  | ({ readonly op: 'exec'; readonly timeoutMs: number } & Command)
+  | ({ readonly op: 'exec'; readonly timeoutMs: number | undefined } & Command)
   | StartRequest
   | { readonly op: 'stop'; readonly name: string; readonly graceMs: number }
   | { readonly op: 'listen'; readonly port: number; readonly socket: string }
   | { readonly op: 'escape'; readonly targets: readonly EscapeTarget[] }
   | { readonly op: 'packets' }
+  | { readonly op: 'attempts' }
   | { readonly op: 'lookups' };
 
 export type StartRequest = { readonly op: 'start'; readonly name: string; readonly log: string } & Command;

@@ -17,6 +17,7 @@ export interface SandboxPlan {
   readonly settings: AgentSettings;
 }
 
+const HOST_NAME = 'lifeboat-drill';
 const NODE = '/lifeboat/node';
 const AGENT = '/lifeboat/process';
 /** Directories that programs live in; links on merged-/usr systems, directories on others. */
@@ -51,7 +52,7 @@ export function sandboxArgv(plan: SandboxPlan): string[] {
       '--die-with-parent',
       '--new-session',
     ],
-    ...['--hostname', 'lifeboat-drill'],
+    ...['--hostname', HOST_NAME],
     ...['--ro-bind', '/usr', '/usr', ...SYSTEM.flatMap(systemDirectory)],
     ...['--proc', '/proc', '--tmpfs', '/dev', ...DEVICES.flatMap((device) => ['--dev-bind', device, device])],
     ...[
@@ -116,7 +117,8 @@ export async function writeEtc(
   const files = {
     passwd: `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n${user.name}:x:${user.uid}:${user.gid}::${home}:/usr/sbin/nologin\n`,
     group: `root:x:0:\n${user.name}:x:${user.gid}:\n`,
-    hosts: ['localhost', ...hostNames].map((name) => `127.0.0.1 ${name}\n`).join(''),
+    // Programs ask for the name of the machine that they run on.
+    hosts: ['localhost', HOST_NAME, ...hostNames].map((name) => `127.0.0.1 ${name}\n`).join(''),
     'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
     'resolv.conf': 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n',
   };

@@ -7,8 +7,10 @@ import { ALWAYS, RATE_LIMITS, SECRET_FILES, WHEN_PRESENT, type Neutral } from '.
 
 /** Where the pieces of a drill lie and listen. */
 export interface Drill {
-  /** pid file and log configuration go here. */
+  /** The log configuration goes here. */
   readonly directory: string;
+  /** What the copy writes for itself goes here. */
+  readonly home: string;
   readonly databaseTarget: PostgresTarget;
   /** Ignored when the key stands inline in homeserver.yaml. */
   readonly signingKeyPath: string;
@@ -116,7 +118,7 @@ function placeOf(drill: Drill, logConfigPath: string, merged: Readonly<Record<st
     set('media_store_path', drill.mediaStorePath, 'the restored media'),
     // An inline key cannot be taken out by an overlay, and is the restored one anyway.
     ...('signing_key' in merged ? [] : [set('signing_key_path', drill.signingKeyPath, 'the restored key')]),
-    set('pid_file', join(drill.directory, 'homeserver.pid'), where),
+    set('pid_file', join(drill.home, 'homeserver.pid'), where),
     set('log_config', logConfigPath, where),
     set(
       'registration_shared_secret',

@@ -30,24 +30,24 @@ const WARNED = 3;
 async function apply(context: RestoreContext): Promise<void> {
   const { source, target, progress, signal } = context;
   await claimEmptyDatabase(context);
-  const directory = join(target.directory, 'dump');
-  await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  try {
-    for (const [index, dump] of source.dumps().entries()) {
-      // The name comes from a manifest, and would lead anywhere.
-      const file = join(directory, `${index}.dump`);
+  for (const [index, dump] of source.dumps().entries()) {
+    // A directory for each, which nothing that a dump has started can write to: only the file is handed over.
+    const directory = join(target.directory, `dump-${index}`);
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { mode: 0o711 });
+    try {
+      // The name of the dump comes from a manifest, and would lead anywhere.
+      const file = join(directory, 'dump');
       progress({ phase: 'restore-database', message: `reading ${dump.name}` });
       await pipeline(dump.open(), createWriteStream(file, { mode: 0o600 }), {
         ...(signal === undefined ? {} : { signal }),
       });
-      await context.handOver(directory);
       progress({ phase: 'restore-database', message: `restoring ${dump.name}` });
       await loadDump(file, context);
+    } finally {
+      // Everything that people wrote stands in it in clear.
+      await rm(directory, { recursive: true, force: true });
     }
-  } finally {
-    // Everything that people wrote stands in it in clear.
-    await rm(directory, { recursive: true, force: true });
   }
   await using session = await connect(target.database, { applicationName: 'lifeboat:restore' });
   // Without statistics the first queries of a big server take minutes (Postgres manual, "Restoring the Dump").

@@ -40,7 +40,8 @@ async function apply(context: RestoreContext): Promise<void> {
   // 0600: the overlay holds the database password or the drill's registration secret.
   for (const { path, text } of [{ path: overlay, text: arrangement.overlay }, ...arrangement.files])
     await writeFile(path, text, { mode: 0o600 });
-  await context.handOver(target.directory);
+  await context.handOver(target.configDirectory);
+  for (const { path } of arrangement.files) await context.handOver(path);
   found.configFiles = placed;
   found.defanged = arrangement.changes;
   found.launch = { program: context.program, configFiles: [...configFiles, overlay] };

@@ -6,6 +6,7 @@ import { parseYaml } from '../../../src/config/yaml.ts';
 
 const DRILL = {
   directory: '/drill',
+  home: '/drill/home',
   databaseTarget: { host: '/drill/pg', port: 5432, user: 'synapse', database: 'synapse' },
   signingKeyPath: '/drill/signing.key',
   mediaStorePath: '/drill/media',

@@ -8,7 +8,7 @@ import { startNameServer } from './dns.ts';
 import { attempt } from './escape.ts';
 import { openGate, listenInside } from './gate.ts';
 import { execute, start, stop, stopAll } from './processes.ts';
-import { outsidePackets } from './network.ts';
+import { attemptsWithoutRoute, outsidePackets } from './network.ts';
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as AgentSettings;
 const say = (line: Answer | Event) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -30,6 +30,8 @@ async function answer(request: Request): Promise<unknown> {
       return Promise.all(request.targets.map(attempt));
     case 'packets':
       return outsidePackets();
+    case 'attempts':
+      return attemptsWithoutRoute();
     case 'lookups':
       return names.strays();
   }

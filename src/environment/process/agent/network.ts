@@ -12,6 +12,29 @@ export function outsidePackets(): number {
   return sent;
 }
 
+/**
+ * How often something wanted to send to an address that no route leads to, which is every address but loopback's
+ * (OutNoRoutes of /proc/net/snmp and snmp6; RFC 4293, ipSystemStatsOutNoRoutes).
+ */
+export function attemptsWithoutRoute(): number {
+  const [names, values] = readFileSync('/proc/net/snmp', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('Ip: '))
+    .map((line) => line.split(' '));
+  const v4 = Number(values?.[names?.indexOf('OutNoRoutes') ?? -1] ?? 0);
+  const v6 = /^Ip6OutNoRoutes\s+(\d+)$/m.exec(readIfThere('/proc/net/snmp6'))?.[1];
+  return v4 + Number(v6 ?? 0);
+}
+
+/** A kernel without IPv6 has no counters of it. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 /** A route or an interface that leads away from loopback; errors when there is none. */
 export function wayOut(): string {
   const others = Object.entries(networkInterfaces()).filter(([, addresses]) =>

@@ -8,7 +8,7 @@ const running = new Map<string, ChildProcess>();
 
 export function execute(
   command: Command,
-  timeoutMs: number,
+  timeoutMs: number | undefined,
 ): Promise<{ exitCode: number; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
     const [program, ...args] = command.argv;
@@ -24,13 +24,14 @@ export function execute(
         if (output[name].length < KEPT) output[name] += text.slice(0, KEPT - output[name].length);
       });
     }
-    const timer = setTimeout(() => {
+    const timeOut = () => {
       output.stderr += `\nended after ${timeoutMs} ms`;
       killGroup(child, 'SIGKILL');
       // A child that left the group may hold the pipes open for ever.
       child.stdout.destroy();
       child.stderr.destroy();
-    }, timeoutMs);
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(timeOut, timeoutMs);
     child.on('error', (error) => {
       clearTimeout(timer);
       reject(error);
