@@ -72,17 +72,6 @@ export async function initialise(options: InitOptions): Promise<InitOutcome> {
   const made = options.recipients.length > 0 ? undefined : await generateIdentity();
   if (made !== undefined && identityFile !== undefined)
     await writeIdentity(identityFile, made, options.clock);
-  const created = await createRepository(await openLocalStore(repository), {
-    recipients: made === undefined ? options.recipients : [made.recipient],
-    hostKeyFile,
-    adminKeyFile,
-    clock: options.clock,
-    version: VERSION,
-  }).catch(async (error: unknown) => {
-    // Nothing is encrypted to it.
-    if (made !== undefined && identityFile !== undefined) await unlink(identityFile).catch(() => undefined);
-    throw error;
-  });
   const text = renderConfig({
     homeserverConfig: options.homeserverConfig.map((path) => resolve(path)),
     program: inventory.program,
@@ -91,7 +80,23 @@ export async function initialise(options: InitOptions): Promise<InitOutcome> {
     adminKeyFile: options.adminKeyOut === undefined ? adminKeyFile : undefined,
     stateDirectory,
   });
-  await writeDurably(configFile, text, { mode: 0o600, exclusive: true });
+  const undo: (() => Promise<void>)[] = [];
+  const undone = async (error: unknown): Promise<never> => {
+    // Nothing is encrypted to the identity yet.
+    for (const step of undo.toReversed()) await step().catch(() => undefined);
+    throw error;
+  };
+  if (made !== undefined && identityFile !== undefined) undo.push(() => unlink(identityFile));
+  // Before the repository: one whose identity is shown to nobody, because something fails afterwards, opens for nobody.
+  await writeDurably(configFile, text, { mode: 0o600, exclusive: true }).catch(undone);
+  undo.push(() => unlink(configFile));
+  const created = await createRepository(await openLocalStore(repository), {
+    recipients: made === undefined ? options.recipients : [made.recipient],
+    hostKeyFile,
+    adminKeyFile,
+    clock: options.clock,
+    version: VERSION,
+  }).catch(undone);
   const { repositoryId, recipients } = created;
   return {
     inventory,

@@ -46,6 +46,8 @@ export interface PackWriter {
   remember(facts: Partial<Pick<IndexSegment, 'files' | 'shards'>>): void;
   /** Writes the index of everything that is not yet in one; gives the segments written by this run. */
   flushIndex(): Promise<readonly SizedObject[]>;
+  /** The same after a failure, for what was stored all the same: the next run need not store it again. */
+  rescueIndex(): Promise<void>;
   countReused(blobs: number): void;
   /** Adds what others have written to `storedBytes`. */
   countStored(bytes: number): void;
@@ -238,6 +240,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       Object.assign(pending.shards, shards);
     },
     flushIndex: () => guarded(async () => (await settle(), await writeIndex(), segments)),
+    rescueIndex: () => oneAtATime(async () => (await Promise.all(sealing), await writeIndex())),
     countReused(blobs) {
       count.reusedBlobs += blobs;
     },

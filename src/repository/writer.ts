@@ -58,10 +58,12 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
   });
   const media = createMediaShards({ store, known, packs, idKey, recipients });
   const archives: SizedObject[] = [];
+  /** From the beginning of `commit`: nothing more may be added. */
+  let committing = false;
   let over = false;
 
   const requireRunning = (): void => {
-    if (over) throw new LifeboatError('internal', `backup ${snapshotId} is over`);
+    if (over || committing) throw new LifeboatError('internal', `backup ${snapshotId} is over`);
   };
   const counted = (result: PutResult): SizedObject => {
     packs.countStored(result.storedBytes);
@@ -154,7 +156,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
     },
     async commit(parts, tags = []): Promise<CommitResult> {
       requireRunning();
-      over = true;
+      committing = true;
       const { shards, objects, packs: usedPacks } = await media.finish();
       const segments = await packs.flushIndex();
       const manifest: Manifest = {
@@ -197,6 +199,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
         hostKey.signer,
         () => refuseMarked(needed),
       );
+      over = true;
       return {
         entry: snapshotEntry(entry.body as RecordOf<'snapshot'>, false, undefined),
         newBlobs: packs.newBlobs,
@@ -209,7 +212,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
       if (over) return;
       over = true;
       // Only spares uploads of the next run; the error that led here must not be hidden by another one.
-      await packs.flushIndex().catch(() => {});
+      await packs.rescueIndex().catch(() => {});
     },
   };
 }

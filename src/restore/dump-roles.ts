@@ -23,7 +23,9 @@ export async function makeMentionedRoles(file: string, target: RestoreTarget): P
   );
   for (const role of roles) {
     const exists = await session.query('SELECT 1 FROM pg_roles WHERE quote_ident(rolname) = $1', [role]);
-    if (exists.length === 0) await session.query(`CREATE ROLE ${role} NOLOGIN`);
+    // One that is there already is the cluster's superuser, or the owner itself: a dump that names it must not make anybody its member.
+    if (exists.length > 0) continue;
+    await session.query(`CREATE ROLE ${role} NOLOGIN`);
     await session.query(`GRANT ${role} TO ${target.database.user}; GRANT ALL ON SCHEMA public TO ${role}`);
   }
 }

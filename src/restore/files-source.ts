@@ -43,6 +43,11 @@ export async function filesSource(options: FilesSourceOptions): Promise<RestoreS
         yield { path, sizeBytes, mode, sha256: undefined, open: () => media.read(path) };
       }
     },
+    async mediaBytes() {
+      let bytes = 0;
+      for await (const { sizeBytes } of media.walk(CLASSES)) bytes += sizeBytes;
+      return bytes;
+    },
     placeKeys: (directory) => placeCopies([{ path: signingKey, role: 'signing-key' }], directory),
     placeConfig: (directory) =>
       placeCopies(

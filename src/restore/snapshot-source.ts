@@ -23,6 +23,7 @@ export async function snapshotSource(repository: Repository, snapshotId: string)
     knownMissingMedia: new Set(manifest.media.missing),
     dumps: () => database.dumps.map(({ name, content }) => ({ name, open: () => repository.read(content) })),
     media: () => mediaOf(repository, snapshotId),
+    mediaBytes: () => Promise.resolve(manifest.media.bytes),
     placeKeys: (directory) => placeArchive(repository, manifest.keys.archive, directory),
     placeConfig: (directory) => placeArchive(repository, manifest.config.archive, directory),
   };

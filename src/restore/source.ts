@@ -24,6 +24,8 @@ export interface RestoreSource {
   readonly knownMissingMedia: ReadonlySet<string>;
   dumps(): readonly DumpFile[];
   media(): AsyncIterable<SourceMediaFile>;
+  /** Of all media together: room for them is looked for before the first is written. */
+  mediaBytes(): Promise<number>;
   /** Writes the files below the directory (0700), nothing if they are not what they should be. */
   placeKeys(directory: string): Promise<readonly PlacedFile[]>;
   placeConfig(directory: string): Promise<readonly PlacedFile[]>;

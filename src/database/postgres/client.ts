@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LifeboatError } from '../../core/errors.ts';
@@ -74,12 +74,37 @@ export async function withPasswordFile<T>(
   use: (env: Record<string, string>) => Promise<T>,
 ): Promise<T> {
   if (target.password === undefined) return use({});
-  const directory = await mkdtemp(join(tmpdir(), 'lifeboat-pg-'));
+  await (swept ??= sweepPasswordFiles());
+  const directory = await mkdtemp(join(tmpdir(), `${PASSWORD_PREFIX}${process.pid}-`));
   try {
     const file = join(directory, 'pgpass');
     await writeFile(file, `*:*:*:*:${target.password.reveal().replace(/[\\:]/g, '\\$&')}\n`, { mode: 0o600 });
     return await use({ PGPASSFILE: file });
   } finally {
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+const PASSWORD_PREFIX = 'lifeboat-pg-';
+let swept: Promise<void> | undefined;
+
+/** What processes that were killed have left: a password in clear, if only for their own user. */
+async function sweepPasswordFiles(): Promise<void> {
+  for (const name of await readdir(tmpdir()).catch((): string[] => [])) {
+    const pid = new RegExp(`^${PASSWORD_PREFIX}(\\d+)-`).exec(name)?.[1];
+    const path = join(tmpdir(), name);
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    const found = await lstat(path).catch(() => undefined);
+    if (found?.isDirectory() === true && found.uid === process.getuid?.())
+      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

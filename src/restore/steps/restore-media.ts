@@ -1,3 +1,6 @@
+import { readdir, statfs } from 'node:fs/promises';
+import { LifeboatError } from '../../core/errors.ts';
+import { formatBytes } from '../../core/units.ts';
 import { connect } from '../../database/index.ts';
 import { homeserverOf } from '../../homeserver/index.ts';
 import { openMediaDirectory, type MediaDirectory } from '../../media/directory.ts';
@@ -25,6 +28,9 @@ async function placeFiles({
   signal,
   handOver,
 }: RestoreContext): Promise<void> {
+  const there = await readdir(target.mediaDirectory).catch((): string[] => []);
+  // A restore that goes on has some of them already.
+  if (there.length === 0) await requireRoom(target.directory, await source.mediaBytes());
   // A sealed copy is thrown away; a real one must survive a power cut.
   const root = await createMediaRoot(target.mediaDirectory, { fsync: target.sealed ? 'never' : 'file' });
   let [files, bytes] = [0, 0];
@@ -36,6 +42,19 @@ async function placeFiles({
   await writeMediaFiles(root, source.media(), { onDone, signal });
   await handOver(target.mediaDirectory);
   Object.assign(found, { mediaFiles: files, mediaBytes: bytes });
+}
+
+/** Found now instead of when the disk of the machine is full. */
+async function requireRoom(directory: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  if (bavail * bsize >= bytes) return;
+  throw new LifeboatError(
+    'disk-full',
+    `the media need ${formatBytes(bytes)}, and ${directory} has ${formatBytes(bavail * bsize)} left`,
+    {
+      hint: 'Free space, or name a larger place: --target, or drill.work_directory in lifeboat.yaml for a drill.',
+    },
+  );
 }
 
 async function* compareWithCatalogue(context: RestoreContext): AsyncGenerator<Check> {
