@@ -23,7 +23,8 @@ export function findConfig(flag: string | undefined, env: NodeJS.ProcessEnv): st
     `there is no configuration: looked for ${LOOKED_FOR.join(' and ')}`,
     {
       hint: [
-        'Make one: lifeboat init --homeserver-config /etc/matrix-synapse/homeserver.yaml --repository DIRECTORY',
+        'Name the repository with --repository PLACE, where the host with lifeboat.yaml is lost: then no configuration is needed.',
+        'Or make one: lifeboat init --homeserver-config /etc/matrix-synapse/homeserver.yaml --repository PLACE --identity-out FILE',
         'Or name yours with --config FILE.',
       ],
     },
@@ -67,8 +68,12 @@ async function readConfigFile(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new LifeboatError('config-missing', `cannot read the configuration ${file}: ${messageOf(error)}`, {
-      hint: 'Make one with `lifeboat init`, or name yours with --config FILE.',
+    const denied = (error as NodeJS.ErrnoException).code === 'EACCES';
+    const why = denied ? 'permission denied' : messageOf(error);
+    throw new LifeboatError('config-missing', `cannot read the configuration ${file}: ${why}`, {
+      hint: denied
+        ? 'Run lifeboat as the user that owns it, or as root.'
+        : 'Make one with `lifeboat init`, or name yours with --config FILE.',
       cause: error,
     });
   }

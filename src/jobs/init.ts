@@ -81,10 +81,10 @@ export async function initialise(options: InitOptions): Promise<InitOutcome> {
     stateDirectory,
   });
   const undo: (() => Promise<void>)[] = [];
-  const undone = async (error: unknown): Promise<never> => {
+  const undone = async (cause: unknown): Promise<never> => {
     // Nothing is encrypted to the identity yet.
     for (const step of undo.toReversed()) await step().catch(() => undefined);
-    throw error;
+    throw cause;
   };
   if (made !== undefined && identityFile !== undefined) undo.push(() => unlink(identityFile));
   // Before the repository: one whose identity is shown to nobody, because something fails afterwards, opens for nobody.

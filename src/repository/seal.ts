@@ -97,7 +97,7 @@ async function openHeader(header: Uint8Array, identities: readonly string[]): Pr
   } catch (cause) {
     if (cause instanceof Error && cause.message.startsWith('no identity matched')) {
       throw new LifeboatError('identity-wrong', 'none of the given identities opens this age file', {
-        hint: 'Give the recovery identity whose recipient is listed by `lifeboat keys list`.',
+        hint: 'Give the recovery identity whose recipient is listed by `lifeboat keys`.',
       });
     }
     throw damaged('age header is damaged', cause);

@@ -13,7 +13,10 @@ const END_TIMEOUT_MS = 10_000;
  * Errors: `target-not-empty`, `target-unfit`, `target-alive`, `database-*`.
  */
 export async function requireFreeDatabase(database: PostgresTarget, journal: Journal): Promise<void> {
-  await using session = await connect(database, { applicationName: 'lifeboat:restore' });
+  await using session = await connect(database, {
+    applicationName: 'lifeboat:restore',
+    database: 'restored',
+  });
   const marked = await isMarked(session, journal);
   if (!marked) {
     await assertEmpty(session, database);

@@ -166,6 +166,22 @@ describe('a restore', () => {
     await expect(readdir(directory)).rejects.toThrow('ENOENT');
   });
 
+  it('says what is missing of the address that it was given', async () => {
+    const target = await lab.postgres.createDatabase('asked', 'asked');
+    const directory = join(lab.directory, 'asked');
+    const { password: _none, ...without } = target;
+    await expect(attempt(directory, { ...without, password: undefined })).rejects.toMatchObject({
+      code: 'database-denied',
+      message: expect.stringMatching(/^a password is needed for database asked on .* as user asked$/),
+      hints: ['Give it in PGPASSWORD, or in a file with --database-password-file.'],
+    });
+    await expect(attempt(directory, { ...target, database: 'absent' })).rejects.toMatchObject({
+      exitStatus: 30,
+      hints: [expect.stringContaining('createdb --encoding=UTF8 --locale=C --template=template0')],
+    });
+    await expect(readdir(directory)).rejects.toThrow('ENOENT');
+  });
+
   it('refuses a role that is a superuser, and a database of another locale, before anything is loaded', async () => {
     const directory = join(lab.directory, 'unfit');
     const target = await lab.postgres.createDatabase('unfit', 'unfit');

@@ -28,7 +28,7 @@ export const showCommand = defineCommand({
     output.print(describeEntry(entry));
     if (manifest === undefined)
       output.note('name the recovery identity with --identity to see what is inside');
-    else output.print(describeManifest(manifest));
+    else output.print(`${describeManifest(manifest)}\n\n${oldSigningKeys(manifest)}`);
     return EXIT.ok;
   },
 });
@@ -48,6 +48,11 @@ function describeEntry(entry: SnapshotEntry): string {
     ['pinned', entry.pinned ? 'yes' : 'no'],
     ...(entry.tags.length === 0 ? [] : [['tags', entry.tags.join(', ')]]),
   ]);
+}
+
+/** For who has lost the key (docs/disaster.md, "Only the signing key is lost"). */
+function oldSigningKeys({ keys }: Manifest): string {
+  return `If the signing keys are lost, homeserver.yaml of a new one needs:\n${keys.oldSigningKeys.trimEnd()}`;
 }
 
 function describeManifest({

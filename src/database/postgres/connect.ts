@@ -7,6 +7,8 @@ import type { PostgresSession, PostgresTarget } from '../port.ts';
 export interface ConnectOptions {
   /** Shown in pg_stat_activity; ours begin with `lifeboat:`. */
   readonly applicationName: string;
+  /** `restored`: an address that somebody gave for a restore, not the homeserver's own; hints then speak of that. */
+  readonly database?: 'homeserver' | 'restored';
 }
 
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -41,12 +43,12 @@ export async function connect(target: PostgresTarget, options: ConnectOptions): 
     await client.query(NO_TIMEOUTS);
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw connectError(target, error);
+    throw connectError(target, error, options.database);
   }
   const close = () => client.end();
   return {
     query: async <Row extends Record<string, unknown>>(sql: string, values: readonly unknown[] = []) => {
-      if (lost !== undefined) throw connectError(target, lost);
+      if (lost !== undefined) throw connectError(target, lost, options.database);
       // Without values the simple protocol is used, which takes several statements.
       const result =
         values.length === 0 ? await client.query<Row>(sql) : await client.query<Row>(sql, [...values]);
@@ -105,20 +107,45 @@ async function sslOptions({
 const DENIED = new Set(['28000', '28P01', '42501']);
 const NO_DATABASE = '3D000';
 
-function connectError(target: PostgresTarget, error: unknown): LifeboatError {
-  const where = `${target.database} on ${target.host}:${target.port} as ${target.user}`;
+const HINTS = {
+  homeserver: {
+    denied:
+      'Check user and password in the homeserver configuration, or set them in lifeboat.yaml under database.',
+    missing: 'Check the name of the database in the homeserver configuration or in lifeboat.yaml.',
+    password: 'Give it in the homeserver configuration, or in lifeboat.yaml as database.password.',
+  },
+  restored: {
+    denied: 'Check the user in --database, and its password in PGPASSWORD or --database-password-file.',
+    missing:
+      'Make it, empty: createdb --encoding=UTF8 --locale=C --template=template0 --owner=USER NAME (docs/disaster.md).',
+    password: 'Give it in PGPASSWORD, or in a file with --database-password-file.',
+  },
+} as const;
+
+function connectError(
+  target: PostgresTarget,
+  error: unknown,
+  kind: NonNullable<ConnectOptions['database']> = 'homeserver',
+): LifeboatError {
+  const where = `database ${target.database} on ${target.host}:${target.port} as user ${target.user}`;
   const code = (error as { code?: string }).code ?? '';
   const context = { host: target.host, port: target.port, database: target.database, user: target.user };
+  if (target.password === undefined && /client password must be|no password supplied/.test(messageOf(error)))
+    return new LifeboatError('database-denied', `a password is needed for ${where}`, {
+      hint: HINTS[kind].password,
+      context,
+      cause: error,
+    });
   if (DENIED.has(code)) {
-    return new LifeboatError('database-denied', `the database refused ${where}: ${messageOf(error)}`, {
-      hint: 'Check user and password in the homeserver configuration, or set them in lifeboat.yaml under database.',
+    return new LifeboatError('database-denied', `the server refused ${where}: ${messageOf(error)}`, {
+      hint: HINTS[kind].denied,
       context,
       cause: error,
     });
   }
   if (code === NO_DATABASE) {
-    return new LifeboatError('database-unreachable', `there is no database ${where}`, {
-      hint: 'Check the name of the database in the homeserver configuration or in lifeboat.yaml.',
+    return new LifeboatError('database-unreachable', `there is no ${where}`, {
+      hint: HINTS[kind].missing,
       context,
       cause: error,
     });
