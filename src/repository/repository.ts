@@ -13,6 +13,7 @@ import type { KeyListing, Repository } from './port.ts';
 import { prune } from './prune.ts';
 import { createReader } from './reader.ts';
 import type { RecordOf, Signer } from './record.ts';
+import { recipientOf } from './seal.ts';
 import { savedHeadPath } from './saved-head.ts';
 import { createBackupWriter } from './writer.ts';
 
@@ -102,7 +103,15 @@ export async function openRepository(
         packTargetBytes,
       });
     },
-    manifest: async (snapshotId) => (await reader.root(await recordOf(snapshotId))).manifest,
+    async manifest(snapshotId) {
+      const record = await recordOf(snapshotId);
+      const { manifest } = await reader.root(record).catch(async (error: unknown) => {
+        throw isLifeboatError(error, 'identity-wrong')
+          ? await wrongIdentity(identities, config, error)
+          : error;
+      });
+      return manifest;
+    },
     async *mediaFiles(snapshotId) {
       yield* reader.mediaFiles(await recordOf(snapshotId));
     },
@@ -163,6 +172,23 @@ function listKeys(config: RepositoryConfig): KeyListing {
     hostPublicKey: config.host_pub,
     adminPublicKey: config.admin_pub,
   };
+}
+
+/** Names whose they are, and whose are wanted: people have several files. */
+async function wrongIdentity(
+  identities: readonly Secret[],
+  { recipients }: RepositoryConfig,
+  cause: LifeboatError,
+): Promise<LifeboatError> {
+  const given = await Promise.all(identities.map((identity) => recipientOf(identity.reveal())));
+  return new LifeboatError(
+    'identity-wrong',
+    `none of the given identities opens this repository: given is that of ${given.join(', ')}, needed that of ${recipients.join(' or ')}`,
+    {
+      hint: 'The file of an identity says whose it is in its line `# public key:`. Name the right one with --identity FILE.',
+      cause,
+    },
+  );
 }
 
 function missingRepository(store: ObjectStore, cause: unknown): LifeboatError {

@@ -118,7 +118,11 @@ export const drillCommand = defineCommand<DrillFlags>({
       (config === undefined ? 'lifeboat-reports' : join(config.repository.stateDirectory, 'reports'));
     const report = await drill({
       source,
-      program: await homeserverProgram(options.program, config),
+      program: await homeserverProgram(
+        options.program,
+        config,
+        (options.config ?? []).map((path) => resolve(path)),
+      ),
       settings: { ...(config?.drill ?? WITHOUT_CONFIG), ...(options.peer === true ? { peer: true } : {}) },
       clientDirectory: config?.database.clientDirectory,
       keep: options.keep === true,
@@ -141,7 +145,11 @@ export const drillCommand = defineCommand<DrillFlags>({
     // First what is known: a report that cannot be written must not hide it.
     output.printStyled(renderTerminal(report, { color: output.color, verbose: output.verbose }));
     for (const text of missed) output.print(`MISSED  ${text}`);
-    const files = await writeFiles(report, { ...options, reportDir }, seen.logs);
+    const files = await writeFiles(report, { ...options, reportDir }, seen.logs).catch((error: unknown) => {
+      // What the drill has found out is told above, and by the exit status.
+      output.warn(`the reports could not be written: ${messageOf(error)}`);
+      return {};
+    });
     for (const [format, path] of Object.entries(files)) output.print(`report  ${format.padEnd(5)}  ${path}`);
     output.message('summary', {
       command: 'drill',

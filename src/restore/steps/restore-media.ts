@@ -103,7 +103,7 @@ async function* compareWithDatabase(
     else if (row.mediaClass === 'local_thumbnails') knownMissing.add(row.path);
     else missing.add(row.path);
   }
-  const title = `each of ${rows} media rows of the database has its file`;
+  const title = `each of ${rows} media rows of the database has its file, but for those that had none before`;
   yield noneFound({ id: 'media.rows-have-files', title }, missing, {
     unit: 'rows without file',
     advice: 'The homeserver answers 404 for these.',
