@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { isLifeboatError, messageOf } from '../core/errors.ts';
 import { formatBytes } from '../core/units.ts';
-import type { Content, Manifest } from '../repository/manifest.ts';
+import type { ArchiveRef, Content, Manifest, MediaFile } from '../repository/manifest.ts';
 import type { Evidence, Repository } from '../repository/port.ts';
 import type { Progress } from '../observe/progress.ts';
 import { collectFindings, noneFound } from '../restore/findings.ts';
@@ -11,23 +11,36 @@ import type { Check } from '../restore/step.ts';
 /**
  * Is the content right? Every byte of a snapshot is fetched, decrypted, decompressed and compared with the manifest, as a
  * restore would read it, but nothing is written. (`check` looks at the repository without a key; `drill` brings the
- * snapshot to life.)
+ * snapshot to life.) An aborted `signal` ends it with the blob that is being read.
  */
 export async function* verifySnapshot(
   repository: Repository,
   snapshotId: string,
   progress: Progress,
+  signal?: AbortSignal,
 ): AsyncGenerator<Check> {
   const manifest = await repository.manifest(snapshotId);
+  const stopping = (readable: Readable) =>
+    signal === undefined ? readable : addAbortSignal(signal, readable);
+  const reading: Reading = {
+    content: (content) => stopping(repository.read(content)),
+    archive: (archive) => stopping(repository.readArchive(archive)),
+  };
   yield {
     id: 'verify.manifest',
     title: 'the manifest opens and is complete',
     result: 'pass',
     observed: manifest.snapshotId,
   };
-  yield await verifyDumps(repository, manifest, progress);
-  yield await verifyMedia(repository, manifest, progress);
-  yield await verifyArchives(repository, manifest);
+  yield await verifyDumps(reading, manifest, progress);
+  yield await verifyMedia(reading, manifest, repository.mediaFiles(snapshotId), progress);
+  yield await verifyArchives(reading, manifest);
+}
+
+/** The repository's streams, which end when the verification is interrupted. */
+interface Reading {
+  readonly content: (content: Content) => Readable;
+  readonly archive: (archive: ArchiveRef) => Readable;
 }
 
 /** The record that `list` shows as the snapshot's newest verification. */
@@ -41,16 +54,12 @@ export function verifyEvidence(snapshotId: string, checks: readonly Check[]): Ev
   };
 }
 
-async function verifyDumps(
-  repository: Repository,
-  { database }: Manifest,
-  progress: Progress,
-): Promise<Check> {
+async function verifyDumps(reading: Reading, { database }: Manifest, progress: Progress): Promise<Check> {
   const wrong = collectFindings();
   let bytes = 0;
   for (const { name, content } of database.dumps) {
     progress({ phase: 'verify', message: `reading ${name}` });
-    const problem = await compare(content, () => repository.read(content));
+    const problem = await compare(content, () => reading.content(content));
     if (problem !== undefined) wrong.add(`${name}: ${problem}`);
     bytes += content.sizeBytes;
   }
@@ -61,11 +70,16 @@ async function verifyDumps(
   );
 }
 
-async function verifyMedia(repository: Repository, manifest: Manifest, progress: Progress): Promise<Check> {
+async function verifyMedia(
+  reading: Reading,
+  manifest: Manifest,
+  listed: AsyncIterable<MediaFile>,
+  progress: Progress,
+): Promise<Check> {
   const wrong = collectFindings();
   let [files, bytes] = [0, 0];
-  for await (const file of repository.mediaFiles(manifest.snapshotId)) {
-    const problem = await compare(file, () => repository.read(file));
+  for await (const file of listed) {
+    const problem = await compare(file, () => reading.content(file));
     if (problem !== undefined) wrong.add(`${file.path}: ${problem}`);
     files += 1;
     bytes += file.sizeBytes;
@@ -80,14 +94,14 @@ async function verifyMedia(repository: Repository, manifest: Manifest, progress:
   );
 }
 
-async function verifyArchives(repository: Repository, manifest: Manifest): Promise<Check> {
+async function verifyArchives(reading: Reading, manifest: Manifest): Promise<Check> {
   const wrong = collectFindings();
   for (const [name, archive] of [
     ['keys', manifest.keys.archive],
     ['config', manifest.config.archive],
   ] as const) {
     try {
-      for await (const _chunk of repository.readArchive(archive)) {
+      for await (const _chunk of reading.archive(archive)) {
         // Reading to the end is the proof: the object's name is its SHA-256, and age authenticates every byte.
       }
     } catch (error) {

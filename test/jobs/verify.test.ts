@@ -7,14 +7,17 @@ import type { ObjectStore } from '../../src/storage/port.ts';
 import { backUp, makeRepository, sampleSource } from '../repository/fixture.ts';
 import { copyToMemory, flipBit, listAll } from '../repository/memory-store.ts';
 
-async function verify(alter: (store: ObjectStore, packs: string[]) => ObjectStore): Promise<Check[]> {
+async function verify(
+  alter: (store: ObjectStore, packs: string[]) => ObjectStore,
+  signal?: AbortSignal,
+): Promise<Check[]> {
   await using fixture = await makeRepository();
   const { entry } = await backUp(await fixture.open(), sampleSource());
   const store = await copyToMemory(fixture.store);
   const packs = (await listAll(store, 'packs/')).map(({ key }) => key);
   const repository = await fixture.open({}, alter(store, packs));
   const checks: Check[] = [];
-  for await (const check of verifySnapshot(repository, entry.id, silent)) checks.push(check);
+  for await (const check of verifySnapshot(repository, entry.id, silent, signal)) checks.push(check);
   return checks;
 }
 
@@ -45,5 +48,20 @@ describe('verify', () => {
       },
     }));
     await expect(verdict).rejects.toMatchObject({ code: 'file-unreadable' });
+  });
+
+  it('ends with the blob it reads when it is interrupted, with no verdict', async () => {
+    const interruption = new AbortController();
+    const verdict = verify(
+      (store, packs) => ({
+        ...store,
+        get: async (key, range) => {
+          if (packs.includes(key)) interruption.abort();
+          return await store.get(key, range);
+        },
+      }),
+      interruption.signal,
+    );
+    await expect(verdict).rejects.toMatchObject({ name: 'AbortError' });
   });
 });

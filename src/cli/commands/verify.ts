@@ -25,7 +25,7 @@ export const verifyCommand = defineCommand({
     const opened = await repository();
     const { id } = await opened.resolve(input.arguments[0] ?? 'latest');
     const checks: Check[] = [];
-    for await (const check of verifySnapshot(opened, id, output.progress)) {
+    for await (const check of verifySnapshot(opened, id, output.progress, signal)) {
       signal.throwIfAborted();
       checks.push(check);
       output.message('check', { ...check });
