@@ -10,6 +10,7 @@ export { compareInvariants, measureInvariants, type Difference } from './postgre
 export { tableDigest } from './postgres/digest.ts';
 export { assertEmpty, createDatabase } from './postgres/empty.ts';
 export { detectDumpFormat, type DumpFormat } from './postgres/dump-format.ts';
+export { codeInDatabase, codeInListing, type DatabaseCode } from './postgres/code.ts';
 export { pgListArgv, pgRestoreArgv, psqlFileArgv, requireHarmlessContents } from './postgres/restore.ts';
 export { saferClient } from './postgres/client-version.ts';
 export { clientEnvironment, newestClient, withPasswordFile } from './postgres/client.ts';

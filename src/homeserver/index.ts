@@ -32,6 +32,7 @@ export {
   type Launch,
 } from './synapse/launch.ts';
 export { relocate, type NewPlace, type Relocated } from './synapse/relocate.ts';
+export { isOwnCode } from './synapse/own-code.ts';
 export { drawSamples, type Samples } from './synapse/samples.ts';
 export { readConfiguration } from './synapse/configuration.ts';
 export { synapseVersion } from './synapse/program.ts';

@@ -35,6 +35,8 @@ export interface RestoreOptions {
   readonly database: PostgresTarget;
   readonly program: string;
   readonly clientDirectory: string | undefined;
+  /** Load functions, triggers and extensions that the homeserver's schema does not have. */
+  readonly allowCode?: boolean | undefined;
   readonly clock: Clock;
   readonly progress: Progress;
   readonly onCheck?: ((step: StepId, check: Check) => void) | undefined;
@@ -99,6 +101,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
     signal,
     journal,
     program: options.program,
+    allowCode: options.allowCode,
     exec: ({ argv, env, cwd, timeoutMs }) =>
       runCommand([...prefix, ...argv], { env, cwd: cwd ?? directory, timeoutMs, signal }),
     // The files belong to who runs the restore; `chown` to the homeserver's user is said in the end.

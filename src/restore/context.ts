@@ -24,6 +24,8 @@ export interface RestoreContext {
   readonly program: string;
   /** How the restored configuration is bent to the place: made harmless for a drill, given its new paths for a restore. */
   readonly arrange: (place: ConfigurationPlace) => Arrangement | Promise<Arrangement>;
+  /** Load functions, triggers and extensions that the homeserver's schema does not have, outside a sealed environment too. */
+  readonly allowCode?: boolean | undefined;
   readonly found: RestoreState;
 }
 

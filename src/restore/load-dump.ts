@@ -15,6 +15,7 @@ import {
   withPasswordFile,
 } from '../database/index.ts';
 import type { RestoreContext } from './context.ts';
+import { requireOwnCode } from './dump-code.ts';
 import { makeMentionedRoles } from './dump-roles.ts';
 
 /** The last line that pg_dump writes into plain SQL (pg_dump.c); pg_dumpall and cut files lack it. */
@@ -52,6 +53,7 @@ async function loadArchive(file: string, context: RestoreContext): Promise<void>
   await context.handOver(file);
   const listing = await run(context, pgListArgv(path, file), 'reading the contents of the dump');
   requireHarmlessContents(listing, file);
+  requireOwnCode(listing, context);
   await run(
     context,
     pgRestoreArgv(path, context.target.database.database, file, availableParallelism()),

@@ -126,7 +126,11 @@ it('a media row without file is an omission that names the file, a file without 
 });
 
 describe('a restore', () => {
-  const attempt = async (directory: string, database: PostgresTarget): Promise<RestoreOutcome> => {
+  const attempt = async (
+    directory: string,
+    database: PostgresTarget,
+    allowCode = false,
+  ): Promise<RestoreOutcome> => {
     const repository = await openAt(config.repository, systemClock);
     const source = await snapshotSource(repository, (await repository.resolve('latest')).id);
     return await restore({
@@ -135,6 +139,7 @@ describe('a restore', () => {
       database,
       program: PYTHON,
       clientDirectory: undefined,
+      allowCode,
       clock: systemClock,
       progress: silent,
     });
@@ -223,11 +228,44 @@ describe('a restore', () => {
     await expect(readdir(directory)).rejects.toThrow('ENOENT');
   });
 
+  it('loads no code that is not Synapse’s before its admin says so', async () => {
+    await using source = await connect(home.database, { applicationName: 'test' });
+    await source.query(`CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`);
+    await source.query('CREATE TRIGGER evil BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION evil()');
+    await lab.backUp(config);
+    const target = await lab.postgres.createDatabase('tampered', 'tampered');
+    const directory = join(lab.directory, 'tampered');
+    const { result, steps } = await attempt(directory, target);
+    expect(result).toBe('FAIL');
+    expect(steps[0]!.error).toMatchObject({
+      code: 'archive-unsafe',
+      message: expect.stringMatching(/: function evil, trigger evil$/),
+      hints: [expect.stringContaining('--allow-code')],
+    });
+    await using restored = await connect(target, { applicationName: 'test' });
+    expect(await restored.query('SELECT FROM pg_tables WHERE schemaname = $1', ['public'])).toEqual([]);
+    await restored.close();
+    const allowed = await attempt(directory, target, true);
+    expect(allowed.result).toBe('PASS');
+    expect(allowed.steps[0]!.checks).toContainEqual(
+      expect.objectContaining({
+        id: 'database.code',
+        result: 'warn',
+        observed: '2: function evil, trigger evil',
+      }),
+    );
+    await source.query('DROP FUNCTION evil CASCADE');
+    await lab.backUp(config);
+  });
+
   it('gives back every file as it was, and a homeserver that starts, knows its people’s sessions, and serves their media', async () => {
     const target = await lab.postgres.createDatabase('restored', 'restored');
     const directory = join(lab.directory, 'restored');
     const outcome = await attempt(directory, target);
     expect(outcome.result).toBe('PASS');
+    expect(outcome.steps[0]!.checks).toContainEqual(
+      expect.objectContaining({ id: 'database.code', result: 'pass' }),
+    );
     for (const name of ['local_content', 'local_thumbnails'])
       await run('diff', ['-r', join(home.mediaDirectory, name), join(directory, 'media_store', name)]);
     const restored = await readdir(directory, { recursive: true });

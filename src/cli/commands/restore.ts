@@ -21,6 +21,7 @@ interface RestoreFlags {
   readonly confirm?: string;
   readonly only?: Part;
   readonly program?: string;
+  readonly allowCode?: true;
   readonly dryRun?: true;
 }
 
@@ -47,6 +48,11 @@ export const restoreCommand = defineCommand<RestoreFlags>({
     {
       flags: '--program <PYTHON>',
       description: 'interpreter of the Synapse that will run, where it is not found by itself',
+    },
+    {
+      flags: '--allow-code',
+      description:
+        'load functions, triggers and extensions that Synapse does not have, if you have made them',
     },
     { flags: '-n, --dry-run', description: 'show what would be restored and where, and change nothing' },
   ],
@@ -86,6 +92,7 @@ export const restoreCommand = defineCommand<RestoreFlags>({
       database,
       program: await homeserverProgram(options.program, config),
       clientDirectory: config?.database.clientDirectory,
+      allowCode: options.allowCode,
       clock,
       progress: output.progress,
       signal,

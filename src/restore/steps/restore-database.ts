@@ -8,6 +8,7 @@ import type { PostgresSession } from '../../database/port.ts';
 import { checkIntegrity, homeserverOf } from '../../homeserver/index.ts';
 import type { KindFacts } from '../../homeserver/port.ts';
 import type { RestoreContext } from '../context.ts';
+import { checkCode } from '../dump-code.ts';
 import { claimEmptyDatabase } from '../empty-database.ts';
 import { same } from '../findings.ts';
 import { compareWithManifest } from '../invariant-checks.ts';
@@ -54,12 +55,14 @@ async function apply(context: RestoreContext): Promise<void> {
   await session.query('ANALYZE');
 }
 
-async function* compare({ source, target, found }: RestoreContext): AsyncGenerator<Check> {
+async function* compare(context: RestoreContext): AsyncGenerator<Check> {
+  const { source, target, found } = context;
   await using session = await connect(target.database, { applicationName: 'lifeboat:check' });
   const info = await databaseInfo(session);
   found.databaseBytes = info.sizeBytes;
   const locale = { id: 'database.locale', title: 'encoding UTF8, collation and character type C' };
   yield same(locale, 'UTF8 C C', `${info.encoding} ${info.collate} ${info.ctype}`);
+  yield await checkCode(session, context);
 
   const owner = { id: 'database.homeserver', title: `it is the database of ${source.serverName}` };
   const kind = await measureKind(session, source.serverName);
