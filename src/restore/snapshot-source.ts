@@ -21,7 +21,8 @@ export async function snapshotSource(repository: Repository, snapshotId: string)
     excludedData: database.excludedData,
     publicKeys: manifest.keys.public,
     knownMissingMedia: new Set(manifest.media.missing),
-    dumps: () => database.dumps.map(({ name, content }) => ({ name, open: () => repository.read(content) })),
+    dumps: () =>
+      database.dumps.map(({ name, content }) => ({ name, content, open: () => repository.read(content) })),
     media: () => mediaOf(repository, snapshotId),
     mediaBytes: () => Promise.resolve(manifest.media.bytes),
     placeKeys: (directory) => placeArchive(repository, manifest.keys.archive, directory),

@@ -33,6 +33,8 @@ export interface RestoreSource {
 
 export interface DumpFile {
   readonly name: string;
+  /** Undefined when the source does not know it; the SHA-256 in hex. */
+  readonly content?: { readonly sizeBytes: number; readonly sha256: string };
   open(): Readable;
 }
 

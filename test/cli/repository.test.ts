@@ -133,18 +133,28 @@ describe('commands on a repository', () => {
     expect((await run('check', '--read-data')).status).toBe(0);
   });
 
-  it('restore --only writes one part, into an empty directory alone', async () => {
+  it('restore --only says where a key lies that cannot be read, and fails', async () => {
     const target = join(fixture.directory, 'keys');
+    const argv = ['--identity', identity, '--only', 'keys', '--target', target];
+    const { status, stdout } = await run('restore', 'latest', ...argv);
+    expect(stdout).toMatch(/FAIL\b.*what was written can be read/);
+    expect(stdout).toContain(join(target, 'etc/example.signing.key'));
+    expect(status).toBe(EXIT.failed);
+  });
+
+  it('restore --only writes one part, into an empty directory alone', async () => {
+    const target = join(fixture.directory, 'media');
     const first = await run(
       'restore',
       'latest',
       '--identity',
       identity,
       '--only',
-      'keys',
+      'media',
       '--target',
       target,
     );
+    expect(first.stdout).toMatch(/^ok .*every file of the manifest is on the disk/);
     expect(first.stdout).toContain(target);
     expect(first.status).toBe(0);
     const second = await run(
@@ -153,7 +163,7 @@ describe('commands on a repository', () => {
       '--identity',
       identity,
       '--only',
-      'keys',
+      'media',
       '--target',
       target,
     );

@@ -33,6 +33,10 @@ function run(...argv: string[]): Promise<Run> {
   return lifeboat([...argv, '--config', file('lifeboat.yaml'), '--json']);
 }
 
+function checksOf(messages: Run['messages']): unknown {
+  return messages.filter(({ message_type: type }) => type === 'check').map(({ id, result }) => [id, result]);
+}
+
 function failures({ messages, stderr }: Run): unknown {
   return {
     stderr,
@@ -147,6 +151,20 @@ describe('the commands on a real homeserver', { timeout: 180_000 }, () => {
       '--identity',
       file('identity'),
     );
+    expect(checksOf(part.messages)).toEqual([
+      ['part.dump-as-in-manifest', 'pass'],
+      ['part.dump-readable', 'pass'],
+    ]);
+    for (const [only, ids] of [
+      ['keys', ['keys.present', 'keys.fingerprint', 'keys.mode']],
+      ['config', ['part.config-server-name']],
+      ['media', ['media.as-in-manifest']],
+    ] as const) {
+      const argv = ['--only', only, '--target', file(`only-${only}`), '--identity', file('identity')];
+      const other = await run('restore', 'latest', ...argv);
+      expect(checksOf(other.messages)).toEqual(ids.map((id) => [id, 'pass']));
+      expect(other.status).toBe(EXIT.ok);
+    }
     const [written] = part.messages.at(-1)!['written'] as string[];
     await writeFile(dump, await readFile(written!));
     const { status, messages } = await lifeboat([

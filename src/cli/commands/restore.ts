@@ -42,7 +42,7 @@ export const restoreCommand = defineCommand<RestoreFlags>({
     { flags: '--confirm <SERVER_NAME>', description: 'the name of the server, as a sign that you mean it' },
     {
       flags: '--only <PART>',
-      description: `only write the files of one part: ${PARTS.join(', ')} (as a dump)`,
+      description: `only write the files of one part and check them: ${PARTS.join(', ')} (as a dump)`,
       parse: oneOf(PARTS),
     },
     {
@@ -109,23 +109,30 @@ async function restoreOnly(
   part: Part,
   directory: string,
   source: RestoreSource,
-  { output, signal }: CommandContext,
+  { output, signal, configIfAny }: CommandContext,
   dryRun: boolean,
 ): Promise<number> {
-  const written = dryRun
-    ? []
-    : await restorePart({ source, part, directory, progress: output.progress, signal });
-  output.message('summary', {
-    command: 'restore',
-    snapshot: source.id,
-    only: part,
-    dry_run: dryRun,
-    written,
+  const about = { command: 'restore', snapshot: source.id, only: part, dry_run: dryRun };
+  if (dryRun) {
+    output.message('summary', { ...about, written: [] });
+    output.print(`would write ${part} of ${source.serverName} to ${resolve(directory)}`);
+    return EXIT.ok;
+  }
+  const { written, ok } = await restorePart({
+    source,
+    part,
+    directory,
+    clientDirectory: (await configIfAny())?.database.clientDirectory,
+    progress: output.progress,
+    signal,
+    onCheck: (check) => {
+      output.message('check', { ...check });
+      output.printStyled(renderCheck(check, { color: output.color }).join('\n'));
+    },
   });
-  output.print(
-    dryRun ? `would write ${part} of ${source.serverName} to ${resolve(directory)}` : written.join('\n'),
-  );
-  return EXIT.ok;
+  output.message('summary', { ...about, ok, written });
+  output.print(written.join('\n'));
+  return ok ? EXIT.ok : EXIT.failed;
 }
 
 function showPlan(

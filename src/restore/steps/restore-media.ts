@@ -64,8 +64,8 @@ async function* compareWithCatalogue(context: RestoreContext): AsyncGenerator<Ch
 }
 
 /** The manifest's hashes against what lies on the disk now: read again, not remembered from the writing. */
-async function* compareWithSource(
-  { source }: RestoreContext,
+export async function* compareWithSource(
+  { source }: Pick<RestoreContext, 'source'>,
   directory: MediaDirectory,
 ): AsyncGenerator<Check> {
   const damaged = collectFindings();

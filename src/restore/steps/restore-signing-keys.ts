@@ -26,7 +26,11 @@ export const restoreSigningKeysStep: Step<RestoreContext> = {
   check: compareKeys,
 };
 
-async function* compareKeys({ source, found }: RestoreContext): AsyncGenerator<Check> {
+/** Of `found` the key files and the configured keys are read. */
+export async function* compareKeys({
+  source,
+  found,
+}: Pick<RestoreContext, 'source' | 'found'>): AsyncGenerator<Check> {
   const files = (found.keyFiles ?? []).filter(({ role }) => role === 'signing-key');
   const inline = found.configuredKeys?.inline ?? [];
   // A key inside homeserver.yaml wins over a key file, as in the homeserver.
