@@ -34,45 +34,54 @@ async function environment(root: string): Promise<string> {
   return join(root, 'venv/bin/python');
 }
 
+/** What only root is at the mercy of, and only root can try. */
+const asRoot = it.runIf(process.getuid?.() === 0);
+
 describe('a program that root finds', () => {
-  it('is started as root when it and all around it are root’s alone', async () => {
+  asRoot('is started as root when it and all around it are root’s alone', async () => {
     expect(await runnerOf(await environment(await rootsOwn()), { named: false })).toEqual(OURSELVES);
   });
 
-  it('is started as its owner when the file, a directory, a link or its environment is another user’s', async () => {
-    const root = await rootsOwn();
-    const asStranger = { allowed: true, uid: STRANGER, gid: 65_534 };
-    const file = await script(join(root, 'file'));
-    await chown(file, STRANGER, 0);
-    expect(await runnerOf(file, { named: false })).toEqual(asStranger);
-    for (const part of ['venv', 'venv/bin', 'venv/pyvenv.cfg']) {
-      const program = await environment(await rootsOwn());
-      await chown(join(program, '../../..', part), STRANGER, STRANGER);
-      expect(await runnerOf(program, { named: false })).toEqual(asStranger);
-    }
-    await symlink(file, join(root, 'link'));
-    expect(await runnerOf(join(root, 'link'), { named: false })).toEqual(asStranger);
-  });
+  asRoot(
+    'is started as its owner when the file, a directory, a link or its environment is another user’s',
+    async () => {
+      const root = await rootsOwn();
+      const asStranger = { allowed: true, uid: STRANGER, gid: 65_534 };
+      const file = await script(join(root, 'file'));
+      await chown(file, STRANGER, 0);
+      expect(await runnerOf(file, { named: false })).toEqual(asStranger);
+      for (const part of ['venv', 'venv/bin', 'venv/pyvenv.cfg']) {
+        const program = await environment(await rootsOwn());
+        await chown(join(program, '../../..', part), STRANGER, STRANGER);
+        expect(await runnerOf(program, { named: false })).toEqual(asStranger);
+      }
+      await symlink(file, join(root, 'link'));
+      expect(await runnerOf(join(root, 'link'), { named: false })).toEqual(asStranger);
+    },
+  );
 
-  it('is not started at all when others can replace it, and the sticky bit counts only for a named one', async () => {
-    const root = await rootsOwn();
-    const program = await script(join(root, 'program'));
-    await chmod(root, 0o1777);
-    expect(await runnerOf(program, { named: false })).toEqual({
-      allowed: false,
-      reason: `${root} can be written to by others than root`,
-    });
-    expect(await runnerOf(program, { named: true })).toEqual(OURSELVES);
-    await chmod(root, 0o777);
-    expect(await runnerOf(program, { named: true })).toMatchObject({ allowed: false });
-  });
+  asRoot(
+    'is not started at all when others can replace it, and the sticky bit counts only for a named one',
+    async () => {
+      const root = await rootsOwn();
+      const program = await script(join(root, 'program'));
+      await chmod(root, 0o1777);
+      expect(await runnerOf(program, { named: false })).toEqual({
+        allowed: false,
+        reason: `${root} can be written to by others than root`,
+      });
+      expect(await runnerOf(program, { named: true })).toEqual(OURSELVES);
+      await chmod(root, 0o777);
+      expect(await runnerOf(program, { named: true })).toMatchObject({ allowed: false });
+    },
+  );
 
   it('is an ordinary user’s own affair when we are not root', async () => {
     expect(await runnerOf('/nonexistent', { named: false, ourUid: 1000 })).toEqual(OURSELVES);
   });
 });
 
-it('discovery as root runs another user’s program beside the configuration as that user', async () => {
+asRoot('discovery as root runs another user’s program beside the configuration as that user', async () => {
   const root = await rootsOwn();
   const said = join(root, 'venv/who');
   await mkdir(join(root, 'venv/bin'), { recursive: true });
@@ -87,7 +96,7 @@ it('discovery as root runs another user’s program beside the configuration as 
   expect(await readFile(said, 'utf8')).toBe(`${STRANGER}\n`);
 });
 
-it('does not believe a stranger’s process that claims to be Synapse, and says so', async () => {
+asRoot('does not believe a stranger’s process that claims to be Synapse, and says so', async () => {
   const root = await rootsOwn();
   const theirs = await mkdtemp(join(tmpdir(), 'lifeboat-stranger-'));
   onTestFinished(() => rm(theirs, { recursive: true, force: true }));
