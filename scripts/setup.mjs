@@ -7,9 +7,11 @@ import { nodePackages } from './setup/node-packages.mjs';
 import { systemPrograms } from './setup/system-programs.mjs';
 import { synapse } from './setup/synapse.mjs';
 import { SetupError, formatSeconds, say } from './setup/terminal.mjs';
+import { versitygw } from './setup/versitygw.mjs';
 
 const { values } = parseArgs({ options: { for: { type: 'string', default: 'demo' } } });
-const parts = [nodePackages(), systemPrograms({ forTests: values.for === 'tests' }), synapse()];
+const forTests = values.for === 'tests';
+const parts = [nodePackages(), systemPrograms({ forTests }), synapse(), ...(forTests ? [versitygw()] : [])];
 
 try {
   for (const part of parts) {

@@ -1,6 +1,6 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { renderConfig } from '../config/index.ts';
+import { renderConfig, resolvePlace } from '../config/index.ts';
 import type { Clock } from '../core/clock.ts';
 import { LifeboatError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
@@ -9,7 +9,8 @@ import type { Inventory } from '../homeserver/port.ts';
 import { createRepository } from '../repository/index.ts';
 import { generateIdentity } from '../repository/seal.ts';
 import { ensurePrivateDirectory, writeDurably } from '../storage/durable-file.ts';
-import { openLocalStore } from '../storage/local.ts';
+import { openStore } from '../storage/open.ts';
+import { requireCreateOnly } from '../storage/probe.ts';
 import { VERSION } from './version.ts';
 
 export interface InitOptions {
@@ -66,7 +67,9 @@ export async function planInit(
 export async function initialise(options: InitOptions): Promise<InitOutcome> {
   const { inventory, files } = await planInit(options);
   const { configFile, hostKeyFile, adminKeyFile, identityFile, stateDirectory } = files;
-  const repository = resolve(options.repository);
+  const repository = resolvePlace('.', options.repository);
+  const store = await openStore({ path: repository });
+  if (store.capabilities.createOnly !== 'link') await requireCreateOnly(store);
   await ensurePrivateDirectory(dirname(configFile));
   // On the disk before anything is encrypted to it.
   const made = options.recipients.length > 0 ? undefined : await generateIdentity();
@@ -90,7 +93,7 @@ export async function initialise(options: InitOptions): Promise<InitOutcome> {
   // Before the repository: one whose identity is shown to nobody, because something fails afterwards, opens for nobody.
   await writeDurably(configFile, text, { mode: 0o600, exclusive: true }).catch(undone);
   undo.push(() => unlink(configFile));
-  const created = await createRepository(await openLocalStore(repository), {
+  const created = await createRepository(store, {
     recipients: made === undefined ? options.recipients : [made.recipient],
     hostKeyFile,
     adminKeyFile,

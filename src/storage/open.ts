@@ -1,11 +1,11 @@
 import type { StorePlace } from '../config/index.ts';
 import { systemClock } from '../core/clock.ts';
-import { LifeboatError } from '../core/errors.ts';
 import { limited } from './limited.ts';
 import { openLocalStore } from './local.ts';
 import { parseLocation } from './location.ts';
 import type { ObjectStore } from './port.ts';
 import { DEFAULT_RETRY, retrying, type RetryHooks } from './retrying.ts';
+import { openS3Store } from './s3/store.ts';
 import { openSftpStore } from './sftp/store.ts';
 
 /**
@@ -24,5 +24,5 @@ async function openBare(place: StorePlace): Promise<ObjectStore> {
     const { identityFile, knownHostsFile, options } = place.sftp ?? {};
     return openSftpStore({ ...location, identityFile, knownHostsFile, sshOptions: options });
   }
-  throw new LifeboatError('usage', `${location.kind} stores are not there yet`);
+  return openS3Store({ ...location, ...place.s3 });
 }

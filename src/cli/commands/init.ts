@@ -127,8 +127,8 @@ const USUAL_PLACES = ['/etc/matrix-synapse/homeserver.yaml', '/data/homeserver.y
 async function settingsOf(options: InitFlags, { flags, env, clock }: CommandContext): Promise<InitOptions> {
   const repository = flags.repository ?? env['LIFEBOAT_REPOSITORY'];
   if (repository === undefined || repository === '') {
-    throw new LifeboatError('usage', 'init needs --repository DIR', {
-      hint: 'Name a directory on another disk than the homeserver’s, or on a mount of another machine.',
+    throw new LifeboatError('usage', 'init needs --repository PLACE', {
+      hint: 'Name a directory on another disk than the homeserver’s, s3:https://HOST/BUCKET/PREFIX, or sftp:USER@HOST:/PATH.',
     });
   }
   return {
