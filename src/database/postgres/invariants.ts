@@ -17,7 +17,12 @@ export async function measureInvariants(session: PostgresSession): Promise<Schem
   return {
     tableRows: await countRows(session),
     sequences: await sequenceValues(session),
-    indexes: await names(session, `SELECT indexname AS name FROM pg_indexes WHERE schemaname = 'public'`),
+    // pg_dump leaves out an index that is being built, or whose building failed (CREATE INDEX CONCURRENTLY).
+    indexes: await names(
+      session,
+      `SELECT relname AS name FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+       WHERE relnamespace = 'public'::regnamespace AND indisvalid`,
+    ),
     constraints: await names(
       session,
       `SELECT t.relname || '.' || c.conname AS name FROM pg_constraint c
