@@ -22,6 +22,7 @@ const ORDER = [
 /** The one folder that may import a package; others use what that folder offers. */
 const OWNERS: Readonly<Record<string, string>> = {
   '@peculiar/x509': 'environment',
+  '@aws-sdk/client-s3': 'storage',
   'age-encryption': 'repository',
   tar: 'repository',
   archiver: 'verify',
