@@ -4,11 +4,20 @@ import { collectFindings, noneFound } from '../restore/findings.ts';
 import type { Check } from '../restore/step.ts';
 import { verifyStoredEvents, type StoredEventsReport } from './events/index.ts';
 
+const CHECK = {
+  id: 'keys.old-events',
+  title: 'events that its users sent in the past verify under the restored key',
+};
+
 /**
  * Old events of every user under the restored key, offline. A key of the right shape that never signed anything in this
  * database is an exchanged key; an event whose content hash does not fit was changed in the database.
  */
 export async function* storedEventsChecks({ source, target, found }: RestoreContext): AsyncGenerator<Check> {
+  if (found.databaseBytes === undefined) {
+    yield { ...CHECK, result: 'skip', observed: 'step 1 has left no database to look into' };
+    return;
+  }
   await using session = await connect(target.database, { applicationName: 'lifeboat:check' });
   const report = await verifyStoredEvents(session, source.serverName, [
     ...(found.signingKeys ?? []),
@@ -20,16 +29,12 @@ export async function* storedEventsChecks({ source, target, found }: RestoreCont
 /** That nothing failed proves nothing when nothing was checked. Pure. */
 export function oldEventsCheck(report: StoredEventsReport): Check {
   const { total, checked, unverifiable, failedCount, perSender } = report;
-  const check = {
-    id: 'keys.old-events',
-    title: 'events that its users sent in the past verify under the restored key',
-  };
   if (total === 0)
-    return { ...check, result: 'skip', observed: 'the database holds no event of its own users' };
+    return { ...CHECK, result: 'skip', observed: 'the database holds no event of its own users' };
   const observed = `${checked - failedCount} of ${checked} verify, of ${perSender.size} users`;
   if (checked === 0) {
     return {
-      ...check,
+      ...CHECK,
       result: 'fail',
       expected: `some of ${total} events verify`,
       observed: `0 of ${total} events could be checked, ${unverifiable} of a room version or with numbers unknown to lifeboat`,
@@ -39,7 +44,7 @@ export function oldEventsCheck(report: StoredEventsReport): Check {
   for (const { eventId, roomId, sender, reason } of report.failed)
     failed.add(`${eventId} in ${roomId} by ${sender}: ${reason}`);
   const judged: Check = {
-    ...noneFound(check, failed, { unit: 'events failed' }),
+    ...noneFound(CHECK, failed, { unit: 'events failed' }),
     expected: `${checked} of ${checked} events verify`,
     observed,
   };

@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
+import { EXIT } from '../../src/core/errors.ts';
 import { newestClient } from '../../src/database/index.ts';
 import type { LabSynapse } from '../../src/demo/lab/index.ts';
 import { register } from '../../src/demo/world/client.ts';
-import { drill } from '../../src/jobs/drill.ts';
+import { drill, type DrillOptions } from '../../src/jobs/drill.ts';
 import { silent } from '../../src/observe/index.ts';
 import { filesSource } from '../../src/restore/files-source.ts';
+import type { DrillReport } from '../../src/verify/report/model.ts';
 import { PYTHON, startLab, type Lab } from './backed-up-world.ts';
 
 /** A dump in plain SQL can run programs (psql, `\!`): what it can do to the machine that drills it. */
@@ -59,30 +61,11 @@ it('a dump that puts links where lifeboat is about to write gets nothing written
   const sql = dump.replaceAll(/^\\(un)?restrict .*$/gm, '');
   await writeFile(file, sql.replace('--\n-- PostgreSQL database dump complete', `${hostile.join('\n')}\n$&`));
   let ran = false;
-  const report = await drill({
-    source: await filesSource({
-      dump: file,
-      media: home.mediaDirectory,
-      signingKey: home.signingKeyFile,
-      config: [home.configFile],
-    }),
-    program: PYTHON,
-    settings: {
-      peer: false,
-      timeoutMs: 300_000,
-      workDirectory: lab.directory,
-      postgresDirectory: undefined,
-    },
-    clientDirectory: undefined,
-    keep: false,
-    clock: systemClock,
-    progress: silent,
-    onRunning: async (environment) => {
-      ran = await access(join(environment.home, 'ran')).then(
-        () => true,
-        () => false,
-      );
-    },
+  const report = await drillOf(file, async (environment) => {
+    ran = await access(join(environment.home, 'ran')).then(
+      () => true,
+      () => false,
+    );
   });
   expect(ran).toBe(true);
   expect(await readdir(outside)).toEqual([]);
@@ -90,3 +73,38 @@ it('a dump that puts links where lifeboat is about to write gets nothing written
   expect(failed).toEqual([]);
   expect(report.result).toBe('PASS');
 });
+
+it('a dump that is cut fails the drill in step 1 alone; what needs the database is not run', async () => {
+  const file = join(lab.directory, 'cut.sql');
+  await writeFile(file, dump.slice(0, dump.length / 2));
+  const report = await drillOf(file);
+  expect(report).toMatchObject({ result: 'FAIL', exitStatus: EXIT.drillFailed });
+  const [first, ...others] = report.steps;
+  expect(first?.error).toMatchObject({
+    code: 'content-damaged',
+    message: expect.stringContaining('it is cut'),
+  });
+  expect(others.filter(({ result }) => result === 'fail')).toEqual([]);
+  const skipped = others.flatMap(({ checks }) => checks.filter(({ result }) => result === 'skip'));
+  expect(skipped.map(({ id }) => id)).toEqual(
+    expect.arrayContaining(['media.rows-have-files', 'keys.old-events', 'test-federation.skipped']),
+  );
+});
+
+async function drillOf(dumpFile: string, onRunning?: DrillOptions['onRunning']): Promise<DrillReport> {
+  return await drill({
+    source: await filesSource({
+      dump: dumpFile,
+      media: home.mediaDirectory,
+      signingKey: home.signingKeyFile,
+      config: [home.configFile],
+    }),
+    program: PYTHON,
+    settings: { peer: false, timeoutMs: 300_000, workDirectory: lab.directory, postgresDirectory: undefined },
+    clientDirectory: undefined,
+    keep: false,
+    clock: systemClock,
+    progress: silent,
+    ...(onRunning === undefined ? {} : { onRunning }),
+  });
+}
