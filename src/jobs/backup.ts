@@ -4,7 +4,7 @@
  * row of the snapshot has had its file written already (media are immutable, and Synapse writes the file before the row).
  */
 import type { Config } from '../config/index.ts';
-import { LifeboatError } from '../core/errors.ts';
+import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import {
   connect,
   databaseInfo,
@@ -76,45 +76,75 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
   const sources = await findSources(config);
   const writer = await repository.startBackup();
   try {
-    await using snapshot = await openSnapshot(sources.database, writer.snapshotId.slice(0, 8));
-    const info = await databaseInfo(snapshot.session);
-    const plan = describe(config, sources, info);
-    if (!config.media.allowMissing)
-      await requireMediaThere(sources.kind.catalogue(snapshot.session), sources.media);
-    const database = await backUpDatabase(sources, snapshot, writer, options);
-    const media = await backUpMedia({
-      catalogue: sources.kind.catalogue(snapshot.session, config.media.classes),
-      directory: sources.media,
-      classes: config.media.classes,
-      writer,
-      progress,
-      signal,
-    });
-    const archives = await backUpArchives(sources.inventory, writer, progress);
-    await requireSameSchema(sources, database);
-    progress({ phase: 'commit', message: 'writing index, manifest and log record' });
-    signal?.throwIfAborted();
-    const commit = await writer.commit(
-      {
-        homeserver: {
-          kind: sources.kind.kind,
-          version: sources.version,
-          serverName: sources.inventory.serverName,
-        },
-        database,
-        media: media.component,
-        ...archives,
-        warnings: [...sources.inventory.warnings, ...media.warnings],
-      },
-      options.tags,
-    );
-    return { plan, commit, omissions: media.omissions };
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await backUpInstant(sources, writer, options);
+      } catch (error) {
+        if (attempt === LOCK_ATTEMPTS || !isLockTimeout(error) || signal?.aborted === true) throw error;
+        progress({ phase: 'database', message: 'a table was locked; beginning again from a new snapshot' });
+      }
+    }
   } catch (error) {
     await writer.abort();
     if (signal?.aborted === true)
       throw new LifeboatError('interrupted', 'interrupted; nothing was committed', { cause: error });
     throw error;
   }
+}
+
+/**
+ * A change of the schema waits for what our snapshot has read, and pg_dump waits behind that change: nobody would ever go on.
+ * pg_dump gives up after half a minute, our snapshot ends with it, the change is made, and the next attempt begins after it.
+ */
+const LOCK_ATTEMPTS = 3;
+
+function isLockTimeout(error: unknown): boolean {
+  return (
+    isLifeboatError(error, 'database-dump-failed') &&
+    /LOCK TABLE|(?:lock|statement) timeout/i.test(error.message)
+  );
+}
+
+/** Everything of one exported snapshot. Nothing but blobs is stored before the dump is whole, so that it can be begun again. */
+async function backUpInstant(
+  sources: Sources,
+  writer: BackupWriter,
+  options: BackupOptions,
+): Promise<BackupOutcome> {
+  const { config, progress, signal } = options;
+  await using snapshot = await openSnapshot(sources.database, writer.snapshotId.slice(0, 8));
+  const info = await databaseInfo(snapshot.session);
+  const plan = describe(config, sources, info);
+  if (!config.media.allowMissing)
+    await requireMediaThere(sources.kind.catalogue(snapshot.session), sources.media);
+  const database = await backUpDatabase(sources, snapshot, writer, options);
+  const media = await backUpMedia({
+    catalogue: sources.kind.catalogue(snapshot.session, config.media.classes),
+    directory: sources.media,
+    classes: config.media.classes,
+    writer,
+    progress,
+    signal,
+  });
+  const archives = await backUpArchives(sources.inventory, writer, progress);
+  await requireSameSchema(sources, database);
+  progress({ phase: 'commit', message: 'writing index, manifest and log record' });
+  signal?.throwIfAborted();
+  const commit = await writer.commit(
+    {
+      homeserver: {
+        kind: sources.kind.kind,
+        version: sources.version,
+        serverName: sources.inventory.serverName,
+      },
+      database,
+      media: media.component,
+      ...archives,
+      warnings: [...sources.inventory.warnings, ...media.warnings],
+    },
+    options.tags,
+  );
+  return { plan, commit, omissions: media.omissions };
 }
 
 async function findSources(config: Config): Promise<Sources> {

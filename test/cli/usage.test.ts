@@ -53,7 +53,7 @@ describe('a wrong command line', () => {
       'give either a snapshot or --dump',
     ],
     [['restore', 'latest'], 'restore needs --target DIR'],
-    [['init', '--homeserver-config', 'a'], 'init needs --repository DIR'],
+    [['init', '--homeserver-config', 'a'], 'init needs --repository PLACE'],
   ])('%j says what does not fit', async (argv, message) => {
     const { status, stderr } = await lifeboat(argv);
     expect(stderr).toContain(`lifeboat: error: ${message}\n`);

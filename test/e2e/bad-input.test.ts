@@ -2,11 +2,13 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/index.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { EXIT } from '../../src/core/errors.ts';
+import { connect } from '../../src/database/index.ts';
 import type { LabSynapse } from '../../src/demo/lab/index.ts';
 import { register, type MatrixClient } from '../../src/demo/world/client.ts';
 import { drill } from '../../src/jobs/drill.ts';
@@ -82,6 +84,19 @@ describe('a backup that cannot be made says why, what to do, and commits nothing
     expect(stderr).toMatch(/error: pg_dump 9\.6\.24 cannot dump a PostgreSQL \d+\.\d+ server\nhint: /);
     expect(status).toBe(EXIT.preflightRefused);
   });
+});
+
+it('a change of the schema that comes between our snapshot and the dump is let through, and the backup begins again', async () => {
+  await using session = await connect(home.database, { applicationName: 'test' });
+  const backup = lifeboat(['backup', '--config', config.file]);
+  const read = `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE application_name LIKE 'lifeboat:%' AND relation = 'room_aliases'::regclass AND granted`;
+  for (let tries = 0; tries < 5000 && (await session.query(read)).length === 0; tries += 1) await sleep(1);
+  // Waits for our snapshot, and pg_dump waits for it.
+  await session.query('BEGIN; LOCK TABLE room_aliases IN ACCESS EXCLUSIVE MODE; COMMIT');
+  const { status, stderr } = await backup;
+  expect(stderr).toContain('a table was locked; beginning again from a new snapshot');
+  expect(status).toBe(EXIT.ok);
 });
 
 it('a full disk fails a backup as a whole; with room again the next one works', async () => {
