@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parseYaml } from '../config/yaml.ts';
-import { LifeboatError, messageOf } from '../core/errors.ts';
+import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
 import { openMediaDirectory } from '../media/directory.ts';
 import type { PlacedFile, RestoreSource, SourceMediaFile } from './source.ts';
 
@@ -24,7 +24,13 @@ export async function filesSource(options: FilesSourceOptions): Promise<RestoreS
   const [dump, signingKey] = [resolve(options.dump), resolve(options.signingKey)];
   const config = options.config.map((path) => resolve(path));
   await Promise.all([dump, signingKey, ...config].map(requireFile));
-  const media = await openMediaDirectory(resolve(options.media));
+  const media = await openMediaDirectory(resolve(options.media)).catch((error: unknown) => {
+    if (!isLifeboatError(error, 'media-unreadable')) throw error;
+    throw new LifeboatError('media-unreadable', error.message, {
+      hint: 'Correct --media: the directory that has local_content in it.',
+      cause: error,
+    });
+  });
   const dumpStat = await stat(dump);
   return {
     id: 'files',

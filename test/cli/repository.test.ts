@@ -116,6 +116,17 @@ describe('commands on a repository', () => {
     expect((await run('list')).stdout.split('\n')).toHaveLength(5);
   });
 
+  it('forget lets the only proven snapshot go only when told so twice', async () => {
+    const [, second] = ids as [string, string];
+    const repository = await fixture.open();
+    await repository.recordEvidence({ type: 'drill', snapshotId: second, result: 'PASS', summary: {} });
+    const { status, stderr } = await run('forget', second);
+    expect(stderr).toContain(`${second.slice(0, 8)} is the only snapshot that a drill has proven`);
+    expect(status).toBe(EXIT.preflightRefused);
+    expect(await repository.snapshots()).toHaveLength(3);
+    await repository.recordEvidence({ type: 'drill', snapshotId: second, result: 'FAIL', summary: {} });
+  });
+
   it('pin keeps a snapshot from forget and prune, unpin and forget let it go', async () => {
     const [oldest] = ids as [string];
     expect((await run('pin', oldest)).stdout).toBe(`${oldest.slice(0, 8)} is pinned\n`);

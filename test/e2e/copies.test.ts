@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Config } from '../../src/config/index.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
   await writeFile(obstacle, 'not a folder');
   file = join(lab.directory, 'with-copies.yaml');
   const copies = `  copies:\n    - {name: attic, path: attic}\n    - {name: cellar, path: obstacle/cellar}\n`;
-  const text = await readFile(config.file, 'utf8');
+  const text = (await readFile(config.file, 'utf8')).replace('floor: 3', 'floor: 0');
   await writeFile(file, text.replace('repository:\n', `repository:\n${copies}`));
 });
 
@@ -57,4 +57,18 @@ it('a copy that can be reached again is filled by `lifeboat copy`', async () => 
   expect(stdout).toMatch(/copy attic: 0 objects, .*\ncopy cellar: \d+ objects, /);
   expect(status).toBe(EXIT.ok);
   expect(await lifeboat(['check', '--config', file, '--copy', 'cellar'])).toMatchObject({ status: EXIT.ok });
+});
+
+it('what prune removes is removed in the copies, too', async () => {
+  const objects = async (name: string) => (await readdir(join(lab.directory, name, 'manifests'))).toSorted();
+  expect(await lifeboat(['backup', '--config', file])).toMatchObject({ status: EXIT.ok });
+  const before = await objects('attic');
+  const argv = ['prune', '--keep-last', '1', '--keep-within', '0s', '--grace', '0s', '--config', file];
+  expect(await lifeboat([...argv, '--dry-run'])).toMatchObject({ status: EXIT.ok });
+  expect(await objects('attic')).toEqual(before);
+  const { status, stdout } = await lifeboat(argv);
+  expect(stdout).toMatch(/copy attic: .* \d+ pruned/);
+  expect(status).toBe(EXIT.ok);
+  expect((await objects('attic')).length).toBeLessThan(before.length);
+  expect(await lifeboat(['check', '--config', file, '--copy', 'attic'])).toMatchObject({ status: EXIT.ok });
 });

@@ -1,5 +1,6 @@
 import { EXIT } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
+import { updateCopies } from '../../jobs/copies.ts';
 import { pruneRepository } from '../../jobs/prune.ts';
 import type { RetentionPolicy } from '../../repository/index.ts';
 import type { CommandContext } from '../context.ts';
@@ -7,6 +8,7 @@ import { defineCommand } from '../definition.ts';
 import { EXIT_MEANING } from '../exit.ts';
 import { count, duration } from '../option-values.ts';
 import { formatTime, table } from '../terminal.ts';
+import { reportCopies } from './copy.ts';
 import { shortId } from './list.ts';
 import { OPENING_WITH_KEY } from './shared-exits.ts';
 
@@ -61,6 +63,7 @@ export const pruneCommand = defineCommand<PruneFlags>({
   exits: {
     ...OPENING_WITH_KEY,
     locked: EXIT_MEANING.locked,
+    omissions: 'the repository is pruned, but a copy is not up to date',
     preflightRefused: 'more would be forgotten at once than looks right',
   },
   run: async ({ options }, context) => {
@@ -77,14 +80,6 @@ export const pruneCommand = defineCommand<PruneFlags>({
     });
     for (const { snapshot, keep, reason } of decisions)
       output.message('decision', { id: snapshot.id, keep, reason });
-    output.message('summary', {
-      command: 'prune',
-      dry_run: dryRun,
-      forgotten,
-      marked_objects: pruned.markedObjects,
-      deleted_objects: pruned.deletedObjects,
-      freed_bytes: pruned.freedBytes,
-    });
     if (decisions.length > 0) {
       const rows = decisions.map(({ snapshot, keep, reason }) => [
         shortId(snapshot.id),
@@ -98,9 +93,29 @@ export const pruneCommand = defineCommand<PruneFlags>({
     output.print(
       `${verbs[0]} ${forgotten.length} of ${decisions.length} snapshots, ${verbs[1]} ${formatBytes(pruned.freedBytes)} in ${dryRun ? pruned.markedObjects : pruned.deletedObjects} objects`,
     );
-    return EXIT.ok;
+    const behind = dryRun ? [] : await copiesBehind(context);
+    output.message('summary', {
+      command: 'prune',
+      copies_behind: behind,
+      dry_run: dryRun,
+      forgotten,
+      marked_objects: pruned.markedObjects,
+      deleted_objects: pruned.deletedObjects,
+      freed_bytes: pruned.freedBytes,
+    });
+    return behind.length === 0 ? EXIT.ok : EXIT.omissions;
   },
 });
+
+/** What was pruned here is pruned in the copies, too; names of those that could not be brought up to date. */
+async function copiesBehind({ configIfAny, flags, output, signal }: CommandContext): Promise<string[]> {
+  const config = await configIfAny();
+  // The copies are those of the repository in the file, not of any other.
+  if (config === undefined || flags.repository !== undefined) return [];
+  const copies = await updateCopies({ repository: config.repository, progress: output.progress, signal });
+  reportCopies(copies, output);
+  return copies.filter(({ result }) => result === undefined).map(({ name }) => name);
+}
 
 /** As the schema of lifeboat.yaml has it. */
 const DEFAULT_KEEP_WITHIN_MS = 7 * 24 * 60 * 60 * 1000;
