@@ -48,6 +48,7 @@ export const ERROR_TABLE = {
   'store-unreachable': transient(EXIT.softFail),
   'store-denied': permanent(EXIT.preflightRefused),
   'object-missing': permanent(EXIT.failed),
+  'object-locked': permanent(EXIT.failed),
   'repository-missing': permanent(EXIT.noRepository),
   'repository-exists': permanent(EXIT.preflightRefused),
   'repository-version': permanent(EXIT.noRepository),

@@ -144,7 +144,12 @@ async function backUpInstant(
     },
     options.tags,
   );
-  return { plan, commit, omissions: media.omissions };
+  const { unprotected } = commit;
+  const omissions =
+    unprotected === undefined
+      ? media.omissions
+      : [...media.omissions, `Object Lock was not extended: ${unprotected}`];
+  return { plan, commit, omissions };
 }
 
 async function findSources(config: Config): Promise<Sources> {

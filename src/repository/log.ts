@@ -62,10 +62,13 @@ export function openLog(options: LogOptions): CommitLog {
   const readNew = async (): Promise<void> => {
     const stored = await storedTimes(store);
     const newest = stored.keys().reduce((most, seq) => Math.max(most, seq), 0);
-    while (entries.length < newest) {
+    for (;;) {
       const place = nextPlace();
-      const entry = decodeRecord(await readRecord(store, place.seq, newest), place);
-      const storedAt = stored.get(place.seq);
+      // Beyond the listing too: one that lags behind must not hide the newest record.
+      const bytes = await readRecord(store, place.seq, newest);
+      if (bytes === undefined) return;
+      const entry = decodeRecord(bytes, place);
+      const storedAt = stored.get(place.seq) ?? (await store.stat(logKey(place.seq)))?.modified;
       entries.push(storedAt === undefined ? entry : { ...entry, storedAt });
     }
   };
@@ -128,11 +131,13 @@ async function storedTimes(store: ObjectStore): Promise<ReadonlyMap<number, Date
   return times;
 }
 
-async function readRecord(store: ObjectStore, seq: number, newest: number): Promise<Uint8Array> {
+/** Undefined behind the newest one. */
+async function readRecord(store: ObjectStore, seq: number, newest: number): Promise<Uint8Array | undefined> {
   try {
     return await store.get(logKey(seq));
   } catch (error) {
     if (!isLifeboatError(error, 'object-missing')) throw error;
+    if (seq > newest) return undefined;
     throw damagedRecord(seq, `it is missing although record ${newest} is there`);
   }
 }

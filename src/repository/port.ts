@@ -95,6 +95,8 @@ export interface CommitResult {
   readonly newPacks: number;
   /** Bytes written to the store by this run, all object classes. */
   readonly storedBytes: number;
+  /** Why not all that the snapshot needs is protected by Object Lock for longer; undefined: it is, or was not asked for. */
+  readonly unprotected: string | undefined;
 }
 
 export interface CheckOptions {
@@ -130,6 +132,8 @@ export interface PruneOptions {
 export interface PruneResult {
   readonly markedObjects: number;
   readonly deletedObjects: number;
+  /** Marked, but still under Object Lock: a later prune deletes them. */
+  readonly lockedObjects: number;
   readonly freedBytes: number;
 }
 

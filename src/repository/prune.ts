@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { isLifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { stateOf } from './log-state.ts';
 import type { CommitLog } from './log.ts';
@@ -28,7 +29,7 @@ export interface PruneContext {
 export async function prune(context: PruneContext, options: PruneOptions): Promise<PruneResult> {
   const { log } = context;
   await log.refresh();
-  const result = { markedObjects: 0, deletedObjects: 0, freedBytes: 0 };
+  const result = { markedObjects: 0, deletedObjects: 0, lockedObjects: 0, freedBytes: 0 };
   if (options.dryRun) {
     const dead = await deadObjects(context, options.graceMs);
     return { ...result, markedObjects: dead.length, freedBytes: sumBytes(dead) };
@@ -36,7 +37,9 @@ export async function prune(context: PruneContext, options: PruneOptions): Promi
   log.requireWritable();
   const signer = await context.adminSigner();
   for (const [mark, objects] of stateOf(log.entries).openMarks) {
-    result.deletedObjects += await finishMark(context, signer, mark, objects);
+    const { deleted, locked } = await finishMark(context, signer, mark, objects);
+    result.deletedObjects += deleted.length;
+    result.lockedObjects += locked;
   }
   for (;;) {
     const readUpTo = log.entries.length;
@@ -52,20 +55,33 @@ export async function prune(context: PruneContext, options: PruneOptions): Promi
     const mark = await appendUnlessOvertaken(log, signer, objects, readUpTo);
     if (mark === undefined) continue;
     result.markedObjects += objects.length;
-    result.deletedObjects += await finishMark(context, signer, mark, objects);
-    result.freedBytes += sumBytes(dead);
+    const { deleted, locked } = await finishMark(context, signer, mark, objects);
+    const gone = new Set(deleted);
+    result.deletedObjects += deleted.length;
+    result.lockedObjects += locked;
+    result.freedBytes += sumBytes(dead.filter(({ key }) => gone.has(key)));
   }
 }
 
+/** A mark with objects under Object Lock stays open: nobody leans on them, and a later prune deletes them. */
 async function finishMark(
   { store, log }: PruneContext,
   signer: Signer,
   mark: number,
   objects: readonly string[],
-): Promise<number> {
-  for (const key of objects) await store.delete(key);
-  await log.append({ type: 'done', mark }, signer);
-  return objects.length;
+): Promise<{ readonly deleted: readonly string[]; readonly locked: number }> {
+  const deleted: string[] = [];
+  for (const key of objects) {
+    try {
+      await store.delete(key);
+      deleted.push(key);
+    } catch (error) {
+      if (!isLifeboatError(error, 'object-locked')) throw error;
+    }
+  }
+  const locked = objects.length - deleted.length;
+  if (locked === 0) await log.append({ type: 'done', mark }, signer);
+  return { deleted, locked };
 }
 
 /** Everything that these snapshots need. Errors: `repository-damaged`. */

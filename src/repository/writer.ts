@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
-import { LifeboatError } from '../core/errors.ts';
+import { LifeboatError, messageOf } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { buildArchive } from './archive.ts';
 import { blobId } from './blob-id.ts';
@@ -14,6 +14,7 @@ import type { CommitLog } from './log.ts';
 import { requireValid, rootSchema, type ManifestRoot } from './manifest-schema.ts';
 import type { Content, Manifest } from './manifest.ts';
 import { createMediaShards } from './media-shards.ts';
+import { CONFIG_KEY, logKey } from './object-names.ts';
 import { putSealed, type PutResult } from './objects.ts';
 import { createPackWriter } from './pack-writer.ts';
 import type { BackupWriter, CommitResult } from './port.ts';
@@ -121,6 +122,18 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
     }
   };
 
+  /** What the snapshot leans on may have been protected long ago. The snapshot is there already, and must not fail by this. */
+  const protect = async (needed: readonly string[]): Promise<string | undefined> => {
+    const plain = [CONFIG_KEY, config.key_object, ...Object.keys(config.recovery_kit)];
+    const records = log.entries.map(({ seq }) => logKey(seq));
+    try {
+      await store.protect?.([...plain, ...needed, ...records]);
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    }
+  };
+
   return {
     snapshotId,
     async addStream(source) {
@@ -200,12 +213,14 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
         () => refuseMarked(needed),
       );
       over = true;
+      const unprotected = await protect([...needed.keys()]);
       return {
         entry: snapshotEntry(entry.body as RecordOf<'snapshot'>, false, undefined),
         newBlobs: packs.newBlobs,
         reusedBlobs: packs.reusedBlobs,
         newPacks: packs.newPacks,
         storedBytes: packs.storedBytes,
+        unprotected,
       };
     },
     async abort() {

@@ -5,7 +5,6 @@ import { openLocalStore } from './local.ts';
 import { parseLocation } from './location.ts';
 import type { ObjectStore } from './port.ts';
 import { DEFAULT_RETRY, retrying, type RetryHooks } from './retrying.ts';
-import { openS3Store } from './s3/store.ts';
 import { openSftpStore } from './sftp/store.ts';
 
 /**
@@ -24,5 +23,7 @@ async function openBare(place: StorePlace): Promise<ObjectStore> {
     const { identityFile, knownHostsFile, options } = place.sftp ?? {};
     return openSftpStore({ ...location, identityFile, knownHostsFile, sshOptions: options });
   }
+  // The SDK takes a tenth of a second to load, which nobody else should wait for.
+  const { openS3Store } = await import('./s3/store.ts');
   return openS3Store({ ...location, ...place.s3 });
 }

@@ -5,7 +5,8 @@
  * - `put` of an existing key changes nothing and says `exists`; of two racing callers exactly one hears `created`.
  * - `get`, `stat` and `list` are strongly consistent with completed puts and deletes.
  * - `delete` is idempotent.
- * Errors: `object-missing` (permanent), `disk-full` (permanent), `store-unreachable` (transient), `file-unreadable`/`file-unwritable`.
+ * Errors: `object-missing`, `object-locked`, `disk-full`, `store-denied` (permanent), `store-unreachable` (transient),
+ * `file-unreadable`/`file-unwritable`.
  */
 export interface ObjectStore {
   /** For messages and reports; never contains credentials. */
@@ -17,7 +18,13 @@ export interface ObjectStore {
   stat(key: string): Promise<ObjectStat | undefined>;
   /** Every object whose key starts with the prefix, in no particular order. */
   list(prefix: string): AsyncIterable<ObjectStat>;
+  /** Errors: `object-locked` while Object Lock protects it; nothing is changed then. */
   delete(key: string): Promise<void>;
+  /**
+   * Where objects are protected from deletion (`capabilities.objectLock`): those of these objects that would soon lose their
+   * protection get it anew, as if they were written now. Resolves to how many did.
+   */
+  protect?(keys: readonly string[]): Promise<number>;
 }
 
 /** Declared, never sniffed. */
@@ -38,4 +45,6 @@ export interface ObjectStat {
   readonly sizeBytes: number;
   /** By the store's clock. */
   readonly modified: Date;
+  /** Told by `stat` only: until then nobody can delete it. */
+  readonly lockedUntil?: Date;
 }

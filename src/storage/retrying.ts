@@ -68,8 +68,10 @@ export function retrying(
     }
   }
 
+  const { protect } = store;
   return {
     ...store,
+    ...(protect && { protect: (keys) => repeat(() => protect(keys)) }),
     put: (key, body) => repeat(() => store.put(key, body)),
     get: (key, range) => repeat(() => store.get(key, range)),
     stat: (key) => repeat(() => store.stat(key)),

@@ -1,13 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  DeleteObjectCommand,
-  GetObjectCommand,
-  GetObjectRetentionCommand,
-  ListObjectVersionsCommand,
-  S3Client,
-} from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/core/errors.ts';
 import type { LabSynapse } from '../../src/demo/lab/index.ts';
 import { register } from '../../src/demo/world/client.ts';
@@ -109,32 +102,4 @@ it('a server that ignores If-None-Match is found out', async () => {
     },
   };
   await expect(requireCreateOnly(ignoring)).rejects.toThrow(/16 of 16 writers/);
-});
-
-it('what is written under Object Lock is protected: a delete hides it, and its content stays', async () => {
-  const plain = await startS3();
-  onTestFinished(() => plain[Symbol.asyncDispose]());
-  const bucket = await plain.bucket({ objectLock: true });
-  const objectLock = { mode: 'compliance', days: 3 } as const;
-  const store = await openS3Store({ ...plain.options(bucket), objectLock });
-  expect(await store.put('packs/a', Buffer.from('kept'))).toBe('created');
-  const client = new S3Client({
-    region: 'us-east-1',
-    endpoint: plain.endpoint,
-    forcePathStyle: true,
-    credentials: { accessKeyId: plain.accessKeyId, secretAccessKey: plain.secretAccessKey.reveal() },
-  });
-  const place = { Bucket: bucket, Key: 'packs/a' };
-  const { Retention } = await client.send(new GetObjectRetentionCommand(place));
-  expect(Retention?.Mode).toBe('COMPLIANCE');
-  expect(Retention!.RetainUntilDate!.getTime()).toBeGreaterThan(Date.now() + 2.9 * 86_400_000);
-  await store.delete('packs/a');
-  expect(await store.stat('packs/a')).toBeUndefined();
-  const { Versions = [] } = await client.send(new ListObjectVersionsCommand({ Bucket: bucket }));
-  expect(Versions.map(({ Key }) => Key)).toEqual(['packs/a']);
-  const version = { ...place, VersionId: Versions[0]!.VersionId };
-  await expect(client.send(new DeleteObjectCommand(version))).rejects.toThrow();
-  const { Body } = await client.send(new GetObjectCommand(version));
-  expect(await Body!.transformToString()).toBe('kept');
-  client.destroy();
 });

@@ -29,11 +29,12 @@ export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposa
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-export async function makeRepository(place?: string): Promise<Fixture> {
+/** In a folder, or in a store of another kind; then `root` means nothing. */
+export async function makeRepository(place?: string, elsewhere?: ObjectStore): Promise<Fixture> {
   const folder = await temporaryFolder();
   const directory = folder.path;
   const root = place ?? join(directory, 'repository');
-  const store = await openLocalStore(root);
+  const store = elsewhere ?? (await openLocalStore(root));
   const created = await createRepository(store, {
     hostKeyFile: join(directory, 'host.key'),
     adminKeyFile: join(directory, 'admin.key'),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
+import { LifeboatError } from '../../src/core/errors.ts';
 import { logKey } from '../../src/repository/object-names.ts';
 import { putNamed } from '../../src/repository/objects.ts';
 import type { Repository } from '../../src/repository/port.ts';
@@ -29,6 +30,7 @@ describe('prune', () => {
     expect(result).toEqual({
       markedObjects: plan.markedObjects,
       deletedObjects: plan.markedObjects,
+      lockedObjects: 0,
       freedBytes: plan.freedBytes,
     });
     expect(result.deletedObjects).toBeGreaterThan(3);
@@ -37,7 +39,12 @@ describe('prune', () => {
     expect((await repository.snapshots()).map(({ id }) => id)).toEqual([second.id]);
     expect(await readBack(await fixture.open(), second.id)).toEqual(kept);
     expect(await repository.check(ALL)).toMatchObject({ ok: true, findings: [] });
-    expect(await repository.prune(NOW)).toEqual({ markedObjects: 0, deletedObjects: 0, freedBytes: 0 });
+    expect(await repository.prune(NOW)).toEqual({
+      markedObjects: 0,
+      deletedObjects: 0,
+      lockedObjects: 0,
+      freedBytes: 0,
+    });
   });
 
   it('leaves young garbage alone, and removes it when it has aged', async () => {
@@ -74,6 +81,37 @@ describe('prune', () => {
     expect(await repository.prune(NOW)).toMatchObject({ deletedObjects: 0 });
     expect((await repository.snapshots()).map(({ id }) => id)).toEqual([kept.id]);
     expect(await repository.check(ALL)).toMatchObject({ ok: true, findings: [] });
+  });
+
+  it('leaves what Object Lock protects in an open mark, which a later one finishes', async () => {
+    await using fixture = await makeRepository();
+    const source = sampleSource();
+    const { entry, reusedBlobs } = await backUp(await fixture.open(), source);
+    let locked = true;
+    const store: ObjectStore = {
+      ...fixture.store,
+      async delete(key) {
+        if (locked && key.startsWith('packs/')) throw new LifeboatError('object-locked', `${key} is locked`);
+        await fixture.store.delete(key);
+      },
+    };
+    const repository = await fixture.open({}, store);
+    await repository.forget([entry.id], {});
+    const packs = await listAll(fixture.store, 'packs/');
+    const first = await repository.prune(NOW);
+    expect(first.lockedObjects).toBe(packs.length);
+    expect(first.deletedObjects).toBe(first.markedObjects - packs.length);
+    expect(await repository.check(ALL)).toMatchObject({ ok: true });
+
+    // Nobody leans on them meanwhile.
+    const second = await backUp(await fixture.open({}, store), source);
+    const again = second.entry;
+    expect(second.reusedBlobs).toBe(reusedBlobs);
+    expect(await repository.prune(NOW)).toMatchObject({ markedObjects: 0, lockedObjects: packs.length });
+    locked = false;
+    expect(await repository.prune(NOW)).toMatchObject({ lockedObjects: 0 });
+    expect(await repository.prune(NOW)).toMatchObject({ deletedObjects: 0 });
+    expect(await readBack(await fixture.open(), again.id)).toEqual(source);
   });
 
   it('never lets a backup commit that relies on what was marked while it ran', async () => {

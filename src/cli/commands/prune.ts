@@ -93,6 +93,10 @@ export const pruneCommand = defineCommand<PruneFlags>({
     output.print(
       `${verbs[0]} ${forgotten.length} of ${decisions.length} snapshots, ${verbs[1]} ${formatBytes(pruned.freedBytes)} in ${dryRun ? pruned.markedObjects : pruned.deletedObjects} objects`,
     );
+    if (pruned.lockedObjects > 0)
+      output.print(
+        `${pruned.lockedObjects} objects are still protected by Object Lock: a later prune deletes them`,
+      );
     const behind = dryRun ? [] : await copiesBehind(context);
     output.message('summary', {
       command: 'prune',
@@ -101,6 +105,7 @@ export const pruneCommand = defineCommand<PruneFlags>({
       forgotten,
       marked_objects: pruned.markedObjects,
       deleted_objects: pruned.deletedObjects,
+      locked_objects: pruned.lockedObjects,
       freed_bytes: pruned.freedBytes,
     });
     return behind.length === 0 ? EXIT.ok : EXIT.omissions;

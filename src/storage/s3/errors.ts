@@ -1,112 +1,156 @@
-import { S3ServiceException } from '@aws-sdk/client-s3';
-import { LifeboatError, messageOf, type ErrorCode, type ErrorOptions } from '../../core/errors.ts';
+import { LifeboatError, messageOf, type ErrorCode } from '../../core/errors.ts';
 
-/** What an operation was about, for messages. */
-export interface Asked {
-  readonly operation: 'put' | 'get' | 'stat' | 'list' | 'delete';
-  readonly key: string;
+/** What was asked for when it failed. */
+export interface S3Request {
   readonly location: string;
+  /** As messages put it: `write packs/ab/....age`. */
+  readonly action: string;
+  /** What an access key needs for it. */
+  readonly permission: string;
 }
 
-type Kind = readonly [code: ErrorCode, problem: string, hint: string];
+/** The parts of the SDK's errors that are looked at. */
+interface Failure extends Error {
+  readonly code?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $response?: { readonly statusCode?: number; readonly headers?: Readonly<Record<string, string>> };
+}
 
-/** Names of errors: Amazon S3 API reference, "Error responses"; others use the same. */
-const KNOWN: Readonly<Record<string, Kind>> = {
-  NoSuchBucket: [
-    'repository-missing',
-    'there is no such bucket',
-    'Make the bucket, or correct repository.path.',
-  ],
-  InvalidAccessKeyId: ['store-denied', 'the access key is not known', 'Check repository.s3.access_key_id.'],
-  SignatureDoesNotMatch: [
-    'store-denied',
-    'the secret key is wrong',
-    'Check repository.s3.secret_access_key.',
-  ],
-  ExpiredToken: ['store-denied', 'the credentials have expired', 'Get new ones, and run the command again.'],
-  TokenRefreshRequired: [
-    'store-denied',
-    'the credentials have expired',
-    'Get new ones, and run the command again.',
-  ],
-  RequestTimeTooSkewed: [
-    'store-denied',
-    'the clock of this machine differs too much from the server’s',
-    'Set the clock of this machine: timedatectl set-ntp true.',
-  ],
-  AuthorizationHeaderMalformed: ['store-denied', 'the region is wrong', 'Set repository.s3.region.'],
-  PermanentRedirect: ['store-denied', 'the bucket is in another region', 'Set repository.s3.region.'],
+/** S3's names of what is wrong with the credentials; other servers have taken them over. */
+const CREDENTIALS: Readonly<Record<string, string>> = {
+  InvalidAccessKeyId: 'the access key is not known',
+  SignatureDoesNotMatch: 'the secret key is wrong',
+  AuthorizationHeaderMalformed: 'the region is wrong',
+  InvalidToken: 'the session token is not valid',
+  ExpiredToken: 'the credentials have expired',
+  ExpiredTokenException: 'the credentials have expired',
+  TokenRefreshRequired: 'the credentials have expired',
 };
+const FULL = new Set(['QuotaExceeded', 'InsufficientStorage', 'XMinioStorageFull', 'StorageFull']);
+/** Status 400, but only for now. */
+const PASSING = new Set([
+  'RequestTimeout',
+  'IncompleteBody',
+  'SlowDown',
+  'Throttling',
+  'ThrottlingException',
+]);
+const CLOCK = new Set(['RequestTimeTooSkewed', 'RequestExpired', 'RequestInTheFuture']);
+const CERTIFICATE =
+  /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPROTO$|HOSTNAME_MISMATCH$)/;
 
-/** S3 names of what each operation needs. */
-const PERMISSION: Readonly<Record<Asked['operation'], string>> = {
-  put: 's3:PutObject',
-  get: 's3:GetObject',
-  stat: 's3:GetObject',
-  list: 's3:ListBucket',
-  delete: 's3:DeleteObject',
-};
-/** AWS and versitygw say AccessDenied for an object under Object Lock, MinIO InvalidRequest with these words. */
-const LOCKED = /worm|object.?lock|retention|legal hold/i;
+export function statusOf(error: unknown): number | undefined {
+  const failure = error as Failure | undefined;
+  return failure?.$metadata?.httpStatusCode ?? failure?.$response?.statusCode;
+}
 
-/** As the port's errors; transient ones are those that another attempt may not meet. */
-export function s3Error(error: unknown, asked: Asked): LifeboatError {
-  if (error instanceof LifeboatError) return error;
-  const about = `${asked.operation} ${asked.key} in ${asked.location}`;
-  const options = (hint: string): ErrorOptions => ({ hint, cause: error, context: { key: asked.key } });
-  const name = error instanceof Error ? error.name : '';
-  const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-  const known = KNOWN[name];
-  if (known !== undefined)
-    return new LifeboatError(known[0], `cannot ${about}: ${known[1]}`, options(known[2]));
-  if (name === 'CredentialsProviderError')
-    return new LifeboatError(
-      'store-denied',
-      `cannot ${about}: there are no credentials`,
-      options('Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or repository.s3 in lifeboat.yaml.'),
-    );
-  if (LOCKED.test(messageOf(error)) && asked.operation === 'delete')
-    return new LifeboatError(
-      'store-denied',
-      `cannot ${about}: it is protected`,
-      options('It can be deleted when its retention is over.'),
-    );
-  if (status === 403 || name === 'AccessDenied')
-    return new LifeboatError(
-      'store-denied',
-      `cannot ${about}: access denied`,
-      options(
-        `The credentials need ${PERMISSION[asked.operation]} here; or the object is protected by Object Lock.`,
-      ),
-    );
-  if (status === 404 || name === 'NoSuchKey' || name === 'NotFound')
-    return new LifeboatError(
-      'object-missing',
-      `object ${asked.key} is missing in ${asked.location}`,
-      options('Run `lifeboat check`.'),
-    );
-  if (status === 507 || name === 'QuotaExceeded' || name === 'EntityTooLarge')
-    return new LifeboatError(
-      'disk-full',
-      `cannot ${about}: ${messageOf(error)}`,
-      options('Free space on the server.'),
-    );
-  // 409: another conditional request for the key is under way; 5xx, 429, time-outs, resets and cut answers.
-  if (status === undefined || status >= 500 || status === 429 || status === 408 || status === 409)
-    return new LifeboatError(
-      'store-unreachable',
-      `cannot ${about}: ${describe(error, name)}`,
-      options('Check the address, the network and the server.'),
-    );
-  return new LifeboatError(
-    'store-denied',
-    `cannot ${about}: ${describe(error, name)}`,
-    options('See what the server logs about it.'),
+/** S3's name of the error, such as `AccessDenied`. */
+export function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : '';
+}
+
+/** AWS and versitygw say AccessDenied of an object under Object Lock, MinIO InvalidRequest; all use one of these words. */
+export function isLockRefusal(error: unknown): boolean {
+  const status = statusOf(error);
+  return (
+    (status === 403 || status === 400) && /worm|object.?lock|retention|legal hold/i.test(messageOf(error))
   );
 }
 
-function describe(error: unknown, name: string): string {
-  const code = (error as { code?: string } | null)?.code;
-  const message = messageOf(error) || code || name;
-  return message.startsWith(name) || name === 'Error' ? message : `${name}: ${message}`;
+/** No answer came, or only a part of one. */
+export function isConnectionFailure(error: unknown): boolean {
+  return statusOf(error) === undefined && !CERTIFICATE.test((error as Failure).code ?? '');
+}
+
+/** What `error` means for whoever has to mend it. Errors that are not the SDK's are passed on as they are. */
+export function s3Error(error: unknown, request: S3Request): unknown {
+  if (!(error instanceof Error) || error instanceof LifeboatError || error instanceof RangeError)
+    return error;
+  const { name } = error;
+  const status = statusOf(error);
+  const say = (code: ErrorCode, problem: string, hint?: string): LifeboatError =>
+    new LifeboatError(
+      code,
+      `cannot ${request.action} ${preposition(request.action)} ${request.location}: ${problem}`,
+      {
+        cause: error,
+        context: { reason: name, ...(status === undefined ? {} : { status }) },
+        ...(hint === undefined ? {} : { hint }),
+      },
+    );
+
+  if (name === 'CredentialsProviderError')
+    return say(
+      'store-denied',
+      'no credentials were found',
+      'Give s3.access_key_id and s3.secret_access_key in lifeboat.yaml, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.',
+    );
+  if (status === undefined) return unanswered(error, say);
+  if (CLOCK.has(name))
+    return say(
+      'store-denied',
+      `the clocks differ: ${clocks(error)} (${name})`,
+      'Set the clock of this host, best by NTP.',
+    );
+  const wrong = CREDENTIALS[name];
+  if (wrong !== undefined)
+    return say('store-denied', `${wrong} (${name})`, 'Correct the credentials, or the region, of the store.');
+  if (name === 'NoSuchBucket')
+    return say(
+      'repository-missing',
+      'there is no such bucket',
+      'Make the bucket, or correct repository.path.',
+    );
+  if (name === 'PermanentRedirect' || status === 301) {
+    const region = (error as Failure).$response?.headers?.['x-amz-bucket-region'];
+    return say(
+      'store-denied',
+      `the bucket is in ${region === undefined ? 'another region' : `the region ${region}`}`,
+      'Set s3.region in lifeboat.yaml, or AWS_REGION.',
+    );
+  }
+  if (FULL.has(name) || status === 507)
+    return say('disk-full', `no room is left (${name})`, 'Raise the quota of the bucket, or prune.');
+  if (status >= 500 && status !== 501)
+    return say('store-unreachable', `the server answered ${status} ${name}`);
+  if (status === 408 || status === 409 || status === 429 || PASSING.has(name))
+    return say('store-unreachable', `the server answered ${status} ${name}`);
+  if (status === 401 || status === 403)
+    return say(
+      'store-denied',
+      `access was denied (${name})`,
+      `Allow ${request.permission} to this access key, if it is meant to have it.`,
+    );
+  return say('store-denied', `the server answered ${status} ${name}: ${messageOf(error)}`);
+}
+
+type Say = (code: ErrorCode, problem: string, hint?: string) => LifeboatError;
+
+function unanswered(error: Failure, say: Say): LifeboatError {
+  const code = error.code ?? '';
+  if (CERTIFICATE.test(code))
+    return say(
+      'store-denied',
+      `its certificate is not trusted: ${messageOf(error)} (${code})`,
+      'Name the certificate authority of the server by s3.ca_file.',
+    );
+  if (error.name === 'TimeoutError')
+    return say('store-unreachable', 'nothing moved for a long time', 'Look at the network and the server.');
+  return say(
+    'store-unreachable',
+    `${messageOf(error)}${code === '' ? '' : ` (${code})`}`,
+    'Look at the address, the network and the server.',
+  );
+}
+
+function clocks(error: Failure): string {
+  const date = error.$response?.headers?.['date'];
+  const theirs = date === undefined ? Number.NaN : Date.parse(date);
+  if (Number.isNaN(theirs)) return 'that of the server and that of this host';
+  const minutes = Math.round((Date.now() - theirs) / 60_000);
+  return `that of this host is ${Math.abs(minutes)} minutes ${minutes < 0 ? 'behind' : 'ahead'}`;
+}
+
+function preposition(action: string): string {
+  return /^(?:read|list|look)/.test(action) ? 'from' : 'at';
 }

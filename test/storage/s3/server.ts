@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import { Secret } from '../../../src/core/secret.ts';
-import type { S3StoreOptions } from '../../../src/storage/s3/store.ts';
+import type { S3StoreOptions } from '../../../src/storage/s3/client.ts';
 
 /** scripts/setup/versitygw.mjs builds it. */
 const CACHE =
@@ -26,6 +26,19 @@ export interface S3Server extends AsyncDisposable {
   /** A new bucket; with Object Lock when asked for. */
   bucket(options?: { objectLock?: boolean }): Promise<string>;
   options(bucket: string, prefix?: string): S3StoreOptions;
+  /** For what only administrators do, as root. */
+  readonly admin: S3Client;
+  /** Credentials of a user who may do in this bucket what the statements allow, and nothing else. */
+  user(
+    bucket: string,
+    allowed: readonly Allowed[],
+  ): Promise<Pick<S3StoreOptions, 'accessKeyId' | 'secretAccessKey'>>;
+}
+
+export interface Allowed {
+  readonly actions: readonly string[];
+  /** Below the bucket, as `/matrix/*`; empty: the bucket itself. */
+  readonly resources: readonly string[];
 }
 
 /** A real S3 server on loopback, with directories and keys of its own. */
@@ -56,7 +69,14 @@ export async function startS3(options: { tls?: boolean } = {}): Promise<S3Server
   const child = spawn(
     PROGRAM,
     [
-      ...['--port', `127.0.0.1:${port}`, '--iam-dir', join(directory, 'iam'), '--quiet'],
+      ...[
+        '--port',
+        `127.0.0.1:${port}`,
+        '--iam-dir',
+        join(directory, 'iam'),
+        '--iam-cache-disable',
+        '--quiet',
+      ],
       ...(options.tls === true ? ['--cert', certificate, '--key', key] : []),
       ...['posix', '--sidecar', join(directory, 'sidecar'), '--versioning-dir', join(directory, 'versions')],
       join(directory, 'data'),
@@ -70,7 +90,16 @@ export async function startS3(options: { tls?: boolean } = {}): Promise<S3Server
   child.stderr.on('data', (text: Buffer) => (said += text.toString()));
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const endpoint = `${options.tls === true ? 'https' : 'http'}://127.0.0.1:${port}`;
+  // What administrators do is not what is tested: the certificate is not looked at.
+  const admin = new S3Client({
+    region: 'us-east-1',
+    endpoint,
+    forcePathStyle: true,
+    credentials: { accessKeyId, secretAccessKey: secretAccessKey.reveal() },
+    requestHandler: options.tls === true ? { httpsAgent: { rejectUnauthorized: false } } : {},
+  });
   const server: S3Server = {
+    admin,
     port,
     endpoint,
     accessKeyId,
@@ -78,17 +107,7 @@ export async function startS3(options: { tls?: boolean } = {}): Promise<S3Server
     caFile: options.tls === true ? certificate : undefined,
     bucket: async ({ objectLock = false } = {}) => {
       const name = `bucket-${randomBytes(4).toString('hex')}`;
-      const plain =
-        options.tls === true ? { requestHandler: { httpsAgent: { rejectUnauthorized: false } } } : {};
-      const client = new S3Client({
-        region: 'us-east-1',
-        endpoint,
-        forcePathStyle: true,
-        credentials: { accessKeyId, secretAccessKey: secretAccessKey.reveal() },
-        ...plain,
-      });
-      await client.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: objectLock }));
-      client.destroy();
+      await admin.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: objectLock }));
       return name;
     },
     options: (bucket, prefix = '') => ({
@@ -99,7 +118,29 @@ export async function startS3(options: { tls?: boolean } = {}): Promise<S3Server
       secretAccessKey,
       caFile: server.caFile,
     }),
+    user: async (bucket, allowed) => {
+      const name = `user${randomBytes(4).toString('hex')}`;
+      const secret = randomBytes(16).toString('hex');
+      const create = ['create-user', '--access', name, '--secret', secret, '--role', 'user'];
+      const tls = options.tls === true ? ['--allow-insecure'] : [];
+      execFileSync(PROGRAM, ['admin', '--endpoint-url', endpoint, ...tls, ...create], {
+        env: { ADMIN_ACCESS_KEY_ID: accessKeyId, ADMIN_SECRET_ACCESS_KEY: secretAccessKey.reveal() },
+        stdio: 'pipe',
+      });
+      const Policy = JSON.stringify({
+        Version: '2012-10-17',
+        Statement: allowed.map(({ actions, resources }) => ({
+          Effect: 'Allow',
+          Principal: { AWS: [name] },
+          Action: actions,
+          Resource: resources.map((resource) => `arn:aws:s3:::${bucket}${resource}`),
+        })),
+      });
+      await admin.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
+      return { accessKeyId: name, secretAccessKey: new Secret(secret) };
+    },
     [Symbol.asyncDispose]: async () => {
+      admin.destroy();
       child.kill('SIGTERM');
       await ended;
       rmSync(directory, { recursive: true, force: true });
