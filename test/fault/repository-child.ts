@@ -1,7 +1,7 @@
 /**
  * A process that works on a repository and kills itself at a chosen operation of the store, or waits to be killed.
  *   node repository-child.ts DIRECTORY ROOT backup|prune SEED KILL_AT
- * KILL_AT: `before 3`, `after 3` (the third put or delete), or `never`.
+ * KILL_AT: `before 3`, `after 3` (the third put or delete), `before log`, `after log` (the put of the record), or `never`.
  */
 import { openRepository } from '../../src/repository/repository.ts';
 import { openLocalStore } from '../../src/storage/local.ts';
@@ -18,9 +18,9 @@ const [directory, root, mode, seed, killAt] = process.argv.slice(2) as [
 const [moment, number] = killAt.split(' ');
 let operations = 0;
 
-async function deadly<T>(operation: () => Promise<T>): Promise<T> {
+async function deadly<T>(key: string, operation: () => Promise<T>): Promise<T> {
   operations += 1;
-  const now = operations === Number(number);
+  const now = number === 'log' ? key.startsWith('log/') : operations === Number(number);
   if (now && moment === 'before') process.kill(process.pid, 'SIGKILL');
   const result = await operation();
   if (now && moment === 'after') process.kill(process.pid, 'SIGKILL');
@@ -32,9 +32,9 @@ const store: ObjectStore = {
   ...local,
   put: (key, body) => {
     process.stdout.write(`put ${key}\n`);
-    return deadly(() => local.put(key, body));
+    return deadly(key, () => local.put(key, body));
   },
-  delete: (key) => deadly(() => local.delete(key)),
+  delete: (key) => deadly(key, () => local.delete(key)),
 };
 const repository = await openRepository(store, openOptions(directory));
 process.stdout.write('ready\n');
