@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { LifeboatError } from '../core/errors.ts';
+import { endOfForeignFile } from '../core/foreign-file.ts';
 import type { RunningService } from '../environment/port.ts';
 import { READINESS } from '../homeserver/index.ts';
 
@@ -18,6 +18,7 @@ export interface ReadinessOptions {
 const POLL_MS = 250;
 const REQUEST_TIMEOUT_MS = 5000;
 const LOG_LINES = 8;
+const LONGEST_LOG = 64 * 1024;
 
 /** Waits until a started homeserver says that it is healthy. Errors: `start-failed` with the end of its log. */
 export async function waitUntilReady(service: RunningService, options: ReadinessOptions): Promise<void> {
@@ -68,6 +69,6 @@ function getStatus(connection: Duplex): Promise<number | undefined> {
 }
 
 async function lastLines(logFile: string): Promise<string> {
-  const text = await readFile(logFile, 'utf8').catch(() => '');
+  const text = await endOfForeignFile(logFile, LONGEST_LOG).catch(() => '');
   return text.trim().split('\n').slice(-LOG_LINES).join(' / ') || 'its log is empty';
 }

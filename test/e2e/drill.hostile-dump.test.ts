@@ -74,6 +74,23 @@ it('a dump that puts links where lifeboat is about to write gets nothing written
   expect(report.result).toBe('PASS');
 });
 
+it("a link that a dump puts in place of the homeserver's log shows the report nothing of the machine", async () => {
+  const closed = join(lab.directory, 'closed');
+  await mkdir(closed, { mode: 0o700 });
+  await writeFile(join(closed, 'secret'), 'CANARY-of-the-host\n', { mode: 0o600 });
+  const log = '../logs/homeserver.log';
+  const exchange = `rm -f ${log}; ln -s ${closed}/secret ${log}; pkill -9 -f synapse.app.homeserver`;
+  const hostile = `\\! (while sleep 0.1; do if [ -e ${log} ]; then ${exchange}; fi; done) >/dev/null 2>&1 &`;
+  const file = join(lab.directory, 'log.sql');
+  const sql = dump.replaceAll(/^\\(un)?restrict .*$/gm, '');
+  await writeFile(file, sql.replace('--\n-- PostgreSQL database dump complete', `${hostile}\n$&`));
+  const report = await drillOf(file);
+  expect(report.steps.find(({ id }) => id === 'start-services')?.error).toMatchObject({
+    code: 'start-failed',
+  });
+  expect(JSON.stringify(report)).not.toContain('CANARY');
+});
+
 it('a dump that is cut fails the drill in step 1 alone; what needs the database is not run', async () => {
   const file = join(lab.directory, 'cut.sql');
   await writeFile(file, dump.slice(0, dump.length / 2));

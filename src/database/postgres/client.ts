@@ -1,4 +1,4 @@
-import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LifeboatError } from '../../core/errors.ts';
@@ -75,7 +75,7 @@ export async function withPasswordFile<T>(
 ): Promise<T> {
   if (target.password === undefined) return use({});
   await (swept ??= sweepPasswordFiles());
-  const directory = await mkdtemp(join(tmpdir(), `${PASSWORD_PREFIX}${process.pid}-`));
+  const directory = await mkdtemp(join(tmpdir(), `${await prefixHere()}${process.pid}-`));
   try {
     const file = join(directory, 'pgpass');
     await writeFile(file, `*:*:*:*:${target.password.reveal().replace(/[\\:]/g, '\\$&')}\n`, { mode: 0o600 });
@@ -90,14 +90,21 @@ let swept: Promise<void> | undefined;
 
 /** What processes that were killed have left: a password in clear, if only for their own user. */
 async function sweepPasswordFiles(): Promise<void> {
+  const prefix = await prefixHere();
   for (const name of await readdir(tmpdir()).catch((): string[] => [])) {
-    const pid = new RegExp(`^${PASSWORD_PREFIX}(\\d+)-`).exec(name)?.[1];
+    const pid = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
     const path = join(tmpdir(), name);
     if (pid === undefined || isAlive(Number(pid))) continue;
     const found = await lstat(path).catch(() => undefined);
     if (found?.isDirectory() === true && found.uid === process.getuid?.())
       await rm(path, { recursive: true, force: true }).catch(() => undefined);
   }
+}
+
+/** With the process namespace: in another container on the same /tmp the same number is another process (pid_namespaces(7)). */
+async function prefixHere(): Promise<string> {
+  const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
+  return `${PASSWORD_PREFIX}${/\d+/.exec(namespace)?.[0] ?? 'unknown'}-`;
 }
 
 function isAlive(pid: number): boolean {

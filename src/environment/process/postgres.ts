@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { endOfForeignFile } from '../../core/foreign-file.ts';
 import { connect, newestClient } from '../../database/index.ts';
 import { findProgram } from '../../exec/index.ts';
 import type { PostgresTarget } from '../../database/port.ts';
@@ -22,6 +22,7 @@ const THROW_AWAY = [
 ];
 const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 100;
+const LONGEST_LOG = 64 * 1024;
 const INITDB_TIMEOUT_MS = 120_000;
 const PORT = 5432;
 const SUPERUSER = 'lifeboat_drill';
@@ -106,7 +107,7 @@ async function waitUntilReady(
       return;
     } catch (error) {
       if (hasEnded() || Date.now() > deadline) {
-        const log = await readFile(logFile, 'utf8').catch(() => '');
+        const log = await endOfForeignFile(logFile, LONGEST_LOG).catch(() => '');
         throw new LifeboatError(
           'drill-impossible',
           `PostgreSQL did not start: ${log.trim().split('\n').slice(-5).join(' / ') || messageOf(error)}`,

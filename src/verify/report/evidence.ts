@@ -1,8 +1,8 @@
-import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buffer, text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { ZipArchive } from 'archiver';
+import { endOfForeignFile } from '../../core/foreign-file.ts';
 import { maskSecrets } from '../../core/secret.ts';
 
 export interface TextFile {
@@ -40,14 +40,7 @@ export async function collectLogs(directory: string): Promise<TextFile[]> {
   const names = found.filter((entry) => entry.isFile()).map(({ name }) => name);
   const read = async (name: string) => ({
     name: `logs/${name}`,
-    text: maskSecrets(await endOf(join(directory, name))),
+    text: maskSecrets(await endOfForeignFile(join(directory, name), LONGEST_LOG)),
   });
   return Promise.all(names.toSorted().map(read));
-}
-
-async function endOf(path: string): Promise<string> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  const { size } = await file.stat();
-  // The stream closes the file.
-  return text(file.createReadStream({ start: Math.max(0, size - LONGEST_LOG) }));
 }
