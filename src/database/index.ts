@@ -12,5 +12,6 @@ export { assertEmpty, createDatabase } from './postgres/empty.ts';
 export { detectDumpFormat, type DumpFormat } from './postgres/dump-format.ts';
 export { codeInDatabase, codeInListing, type DatabaseCode } from './postgres/code.ts';
 export { pgListArgv, pgRestoreArgv, psqlFileArgv, requireHarmlessContents } from './postgres/restore.ts';
+export { isSchemaChange } from './postgres/schema-change.ts';
 export { saferClient } from './postgres/client-version.ts';
 export { clientEnvironment, newestClient, withPasswordFile } from './postgres/client.ts';

@@ -4,7 +4,7 @@
  * row of the snapshot has had its file written already (media are immutable, and Synapse writes the file before the row).
  */
 import type { Config } from '../config/index.ts';
-import { isLifeboatError, LifeboatError } from '../core/errors.ts';
+import { LifeboatError, messageOf } from '../core/errors.ts';
 import {
   connect,
   databaseInfo,
@@ -12,6 +12,7 @@ import {
   measureInvariants,
   openSnapshot,
   type DatabaseSnapshot,
+  isSchemaChange,
 } from '../database/index.ts';
 import type { PostgresTarget } from '../database/port.ts';
 import { homeserverOf } from '../homeserver/index.ts';
@@ -76,14 +77,8 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
   const sources = await findSources(config);
   const writer = await repository.startBackup();
   try {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await backUpInstant(sources, writer, options);
-      } catch (error) {
-        if (attempt === LOCK_ATTEMPTS || !isLockTimeout(error) || signal?.aborted === true) throw error;
-        progress({ phase: 'database', message: 'a table was locked; beginning again from a new snapshot' });
-      }
-    }
+    await using instant = await captureInstant(sources, writer, options);
+    return await backUpInstant(sources, instant, writer, options);
   } catch (error) {
     await writer.abort();
     if (signal?.aborted === true)
@@ -92,32 +87,66 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
   }
 }
 
+/** The database as it was at one instant; the snapshot stays open for the catalogue of the media. */
+interface Instant extends AsyncDisposable {
+  readonly snapshot: DatabaseSnapshot;
+  readonly plan: BackupPlan;
+  readonly database: DatabaseComponent;
+}
+
 /**
  * A change of the schema waits for what our snapshot has read, and pg_dump waits behind that change: nobody would ever go on.
  * pg_dump gives up after half a minute, our snapshot ends with it, the change is made, and the next attempt begins after it.
  */
-const LOCK_ATTEMPTS = 3;
+const ATTEMPTS = 5;
 
-function isLockTimeout(error: unknown): boolean {
-  return (
-    isLifeboatError(error, 'database-dump-failed') &&
-    /LOCK TABLE|(?:lock|statement) timeout/i.test(error.message)
+/** Nothing but blobs is stored until the dump is whole, so that it can be begun again. */
+async function captureInstant(
+  sources: Sources,
+  writer: BackupWriter,
+  options: BackupOptions,
+): Promise<Instant> {
+  for (let attempt = 1; ; attempt += 1) {
+    const snapshot = await openSnapshot(sources.database, writer.snapshotId.slice(0, 8));
+    try {
+      const plan = describe(options.config, sources, await databaseInfo(snapshot.session));
+      if (!options.config.media.allowMissing)
+        await requireMediaThere(sources.kind.catalogue(snapshot.session), sources.media);
+      const database = await backUpDatabase(sources, snapshot, writer, options);
+      return { snapshot, plan, database, [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose]() };
+    } catch (error) {
+      await snapshot[Symbol.asyncDispose]();
+      if (!isOfDatabase(error) || !isSchemaChange(error) || options.signal?.aborted === true) throw error;
+      if (attempt === ATTEMPTS) throw restless(sources.database, error);
+      const message = 'the schema changed; beginning again from a new snapshot';
+      options.progress({ phase: 'database', message });
+    }
+  }
+}
+
+/** Errors of the database's own driver are no LifeboatError. */
+function isOfDatabase(error: unknown): boolean {
+  return !(error instanceof LifeboatError) || error.code === 'database-dump-failed';
+}
+
+function restless({ database }: PostgresTarget, cause: unknown): LifeboatError {
+  return new LifeboatError(
+    'database-dump-failed',
+    `the schema of ${database} changed, or a table was locked, in each of ${ATTEMPTS} attempts: ${messageOf(cause)}`,
+    {
+      hint: 'Let the upgrade of the homeserver and its background updates finish, then run the backup again.',
+      cause,
+    },
   );
 }
 
-/** Everything of one exported snapshot. Nothing but blobs is stored before the dump is whole, so that it can be begun again. */
 async function backUpInstant(
   sources: Sources,
+  { snapshot, plan, database }: Instant,
   writer: BackupWriter,
   options: BackupOptions,
 ): Promise<BackupOutcome> {
   const { config, progress, signal } = options;
-  await using snapshot = await openSnapshot(sources.database, writer.snapshotId.slice(0, 8));
-  const info = await databaseInfo(snapshot.session);
-  const plan = describe(config, sources, info);
-  if (!config.media.allowMissing)
-    await requireMediaThere(sources.kind.catalogue(snapshot.session), sources.media);
-  const database = await backUpDatabase(sources, snapshot, writer, options);
   const media = await backUpMedia({
     catalogue: sources.kind.catalogue(snapshot.session, config.media.classes),
     directory: sources.media,
