@@ -117,7 +117,7 @@ const EXTRACT: Readonly<Record<Part, Extract>> = {
     return { written: pathsOf(dumps), check: () => checkDumps(dumps, options) };
   },
   media: async ({ source, progress, signal }, directory) => {
-    const root = await createMediaRoot(directory, { fsync: 'file' });
+    const root = await createMediaRoot(directory, { durable: true });
     let done = 0;
     const onDone = () => {
       done += 1;

@@ -6,7 +6,15 @@ import { Readable } from 'node:stream';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import type { MediaCatalogue } from './port.ts';
 import { reconcile, type Disagreement } from './reconcile.ts';
-import { contentOf, lookAt, openRegular, unreadable, wholeContent, type MediaStat } from './regular-file.ts';
+import {
+  contentOf,
+  lookAt,
+  openRegular,
+  unreadable,
+  wholeContent,
+  type MediaStat,
+  type RegularFile,
+} from './regular-file.ts';
 import { walk } from './walk.ts';
 
 /** A media store on disk. All paths are relative to its root, with `/`; what would lead out of it is refused (`archive-unsafe`). */
@@ -164,13 +172,22 @@ async function ended(source: Readable): Promise<void> {
 }
 
 async function hashFile(root: string, path: string): Promise<string | undefined> {
-  const hash = createHash('sha256');
+  const file = openRegular(root, path);
+  if (file === undefined) return undefined;
   try {
-    for await (const piece of contentAt(root, path)) hash.update(piece);
-  } catch (error) {
-    if (isLifeboatError(error, 'object-missing')) return undefined;
-    throw error;
+    return await sha256Of(file);
+  } finally {
+    closeSync(file.fd);
   }
+}
+
+/** Small files, which most are, into the same memory again and again. */
+const memory = new Uint8Array(256 * 1024);
+
+async function sha256Of(file: RegularFile): Promise<string> {
+  const hash = createHash('sha256');
+  if (file.sizeBytes <= memory.length) hash.update(wholeContent(file, memory));
+  else for await (const piece of contentOf(file)) hash.update(piece);
   return hash.digest('hex');
 }
 
@@ -179,14 +196,17 @@ async function compare(
   path: string,
   { sizeBytes, sha256 }: { readonly sizeBytes: number | null; readonly sha256: string | null },
 ): Promise<string | undefined> {
-  const stat = statFile(root, path);
-  if (stat === undefined) return 'missing';
-  if (sizeBytes !== null && stat.sizeBytes !== sizeBytes)
-    return `${stat.sizeBytes} bytes instead of ${sizeBytes}`;
-  if (sha256 === null) return undefined;
-  const actual = await hashFile(root, path);
-  if (actual === undefined) return 'missing';
-  return actual === sha256 ? undefined : `SHA-256 ${actual} instead of ${sha256}`;
+  const file = openRegular(root, path);
+  if (file === undefined) return 'missing';
+  try {
+    if (sizeBytes !== null && file.sizeBytes !== sizeBytes)
+      return `${file.sizeBytes} bytes instead of ${sizeBytes}`;
+    if (sha256 === null) return undefined;
+    const actual = await sha256Of(file);
+    return actual === sha256 ? undefined : `SHA-256 ${actual} instead of ${sha256}`;
+  } finally {
+    closeSync(file.fd);
+  }
 }
 
 async function* walkFiles(

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { compressInto } from './compress.ts';
-import { sealInPlace } from './seal-payload.ts';
+import { openInPlace, sealInPlace } from './seal-payload.ts';
 
 /**
  * What takes a processor's time, as jobs of plain data that a worker thread does (heavy-worker.ts). Buffers are handed over, not
@@ -22,10 +22,17 @@ export type Job =
       readonly plaintextBytes: number;
       readonly header: Uint8Array;
       readonly fileKey: Uint8Array;
+    }
+  /** An age file becomes its plaintext in the same buffer. */
+  | {
+      readonly kind: 'open';
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly headerBytes: number;
+      readonly fileKey: Uint8Array;
     };
 
 export interface JobResult {
-  /** The frames, or the file. */
+  /** The frames, the file, or the plaintext. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Of `compress`: where each frame ends. */
   readonly ends: readonly number[];
@@ -44,6 +51,10 @@ export function doJob(job: Job): JobResult {
       sha256: createHash('sha256').update(bytes).digest('hex'),
       spare: undefined,
     };
+  }
+  if (job.kind === 'open') {
+    const bytes = openInPlace(job.bytes, job.headerBytes, job.fileKey);
+    return { bytes, ends: [], sha256: '', spare: undefined };
   }
   const { bytes, ends, room } = job;
   let at = 0;

@@ -2,7 +2,7 @@ import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { objectKey, promisedSha256, sha256HexInPool, type ObjectClass } from './object-names.ts';
-import { seal, unseal } from './seal.ts';
+import { seal, unsealOwned } from './seal.ts';
 
 export interface PutResult {
   readonly key: string;
@@ -33,7 +33,7 @@ export async function putSealed(
 }
 
 /** Bytes whose hash is the one in the name. Errors: `repository-damaged` when it is not, or when the object is gone. */
-export async function getNamed(store: ObjectStore, key: string): Promise<Uint8Array> {
+export async function getNamed(store: ObjectStore, key: string): Promise<Uint8Array<ArrayBuffer>> {
   const promised = promisedSha256(key);
   if (promised === undefined)
     throw new LifeboatError('repository-damaged', `${key} is not the name of a repository object`);
@@ -62,7 +62,7 @@ export async function getSealed(
       context: { object: key },
     });
   }
-  return unseal(
+  return unsealOwned(
     await getNamed(store, key),
     identities.map((identity) => identity.reveal()),
   );

@@ -18,6 +18,8 @@ export interface Repository {
   mediaFiles(snapshotId: string): AsyncIterable<MediaFile>;
   /** Content in order; fails (never ends early) when a blob is missing or damaged. */
   read(content: Content): Readable;
+  /** All of a content that is one blob, as verified as `read`; undefined of one that was cut. */
+  readWhole(content: Content): Promise<Uint8Array | undefined>;
   /** The decrypted tar. */
   readArchive(archive: ArchiveRef): Readable;
   /** Structure (log chain, signatures, names = hashes, references); with `readData` every byte or a share of the packs. No key needed. */

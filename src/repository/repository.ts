@@ -116,6 +116,7 @@ export async function openRepository(
       yield* reader.mediaFiles(await recordOf(snapshotId));
     },
     read: reader.read,
+    readWhole: reader.readWhole,
     readArchive: reader.readArchive,
     check: (checkOptions) => checkRepository({ store, config, log, identities }, checkOptions),
     async forget(snapshotIds, reasons, guard) {

@@ -66,9 +66,12 @@ function chunkCount(plaintextBytes: number): number {
   return Math.max(1, Math.ceil(plaintextBytes / CHUNK));
 }
 
-/** The plaintext of a file whose header has `headerLength` bytes. Errors: `repository-damaged`. */
-export function openPayload(
-  file: Uint8Array,
+/**
+ * The plaintext of a file whose header has `headerLength` bytes. It takes the place of the file, from the beginning: a chunk is
+ * always written to where chunks before it were read. Errors: `repository-damaged`; the buffer holds nothing of use then.
+ */
+export function openInPlace(
+  file: Uint8Array<ArrayBuffer>,
   headerLength: number,
   fileKey: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
@@ -78,16 +81,15 @@ export function openPayload(
   const key = payloadKey(fileKey, file.subarray(headerLength, payloadStart));
   const chunks = Math.ceil(payloadLength / (CHUNK + TAG));
   if (payloadLength - (chunks - 1) * (CHUNK + TAG) < TAG) throw damaged('age file is cut short');
-  const plaintext = new Uint8Array(payloadLength - chunks * TAG);
+  const plaintextBytes = payloadLength - chunks * TAG;
   for (let index = 0; index < chunks; index += 1) {
     const start = payloadStart + index * (CHUNK + TAG);
     const end = Math.min(start + CHUNK + TAG, file.length);
-    plaintext.set(openChunk(file.subarray(start, end), key, index, index === chunks - 1), index * CHUNK);
+    file.set(openChunk(file.subarray(start, end), key, index, index === chunks - 1), index * CHUNK);
   }
   // The specification allows an empty last chunk only for an empty file; anything else would be a second spelling.
-  if (chunks > 1 && plaintext.length === (chunks - 1) * CHUNK)
-    throw damaged('age file ends in an empty chunk');
-  return plaintext;
+  if (chunks > 1 && plaintextBytes === (chunks - 1) * CHUNK) throw damaged('age file ends in an empty chunk');
+  return file.subarray(0, plaintextBytes);
 }
 
 function openChunk(chunk: Uint8Array, key: KeyObject, index: number, last: boolean): Uint8Array {

@@ -1,7 +1,8 @@
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { LifeboatError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
-import { openPayload, PAYLOAD_OVERHEAD, sealPayload } from './seal-payload.ts';
+import { PAYLOAD_OVERHEAD, sealPayload } from './seal-payload.ts';
+import { inWorker } from './worker-pool.ts';
 
 /**
  * Whole age v1 files (C2SP age specification), readable by `age -d`. Headers come from age-encryption; the payload is ours
@@ -14,13 +15,22 @@ export async function seal(plaintext: Uint8Array, recipients: readonly string[])
 }
 
 /**
- * Decrypts a whole file. Errors: `identity-wrong` when no identity opens the header, `repository-damaged` for anything else
+ * Decrypts a whole file, which is left as it is. Errors: `identity-wrong` when no identity opens the header, `repository-damaged` for anything else
  * that is not as it was written. Damage inside a recipient's stanza cannot be told from a foreign key: compare the hash of
  * the object with its name first.
  */
 export async function unseal(file: Uint8Array, identities: readonly string[]): Promise<Uint8Array> {
+  return unsealOwned(Uint8Array.from(file), identities);
+}
+
+/** The same in less memory and in a worker thread, for a buffer that nobody needs afterwards: it is not there any more. */
+export async function unsealOwned(
+  file: Uint8Array<ArrayBuffer>,
+  identities: readonly string[],
+): Promise<Uint8Array> {
   const headerLength = findHeader(file);
-  return openPayload(file, headerLength, await openHeader(file.subarray(0, headerLength), identities));
+  const fileKey = await openHeader(file.subarray(0, headerLength), identities);
+  return (await inWorker({ kind: 'open', bytes: file, headerBytes: headerLength, fileKey })).bytes;
 }
 
 /** A new X25519 key pair; the identity opens what is sealed to the recipient. */

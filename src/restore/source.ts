@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { MediaContent } from '../media/restore.ts';
 import type { Invariants, PublicSigningKey } from '../repository/manifest.ts';
 
 /**
@@ -38,14 +39,13 @@ export interface DumpFile {
   open(): Readable;
 }
 
-export interface SourceMediaFile {
+export interface SourceMediaFile extends MediaContent {
   /** Relative to the media store. */
   readonly path: string;
   readonly sizeBytes: number;
   /** Hex; undefined when the source does not know it. */
   readonly sha256: string | undefined;
   readonly mode: number;
-  open(): Readable;
 }
 
 export interface PlacedFile {

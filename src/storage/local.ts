@@ -63,7 +63,11 @@ async function putObject(
   return result;
 }
 
-async function getObject(path: string, key: string, range: ByteRange | undefined): Promise<Uint8Array> {
+async function getObject(
+  path: string,
+  key: string,
+  range: ByteRange | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
   // O_NONBLOCK: opening a FIFO would otherwise wait for ever.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(path, flags).catch((error: unknown) => {

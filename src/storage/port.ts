@@ -13,8 +13,8 @@ export interface ObjectStore {
   readonly location: string;
   readonly capabilities: StoreCapabilities;
   put(key: string, body: Uint8Array): Promise<'created' | 'exists'>;
-  /** The whole object, or `length` bytes from `offset`. */
-  get(key: string, range?: ByteRange): Promise<Uint8Array>;
+  /** The whole object, or `length` bytes from `offset`. The bytes are the caller's: nobody else reads or keeps them. */
+  get(key: string, range?: ByteRange): Promise<Uint8Array<ArrayBuffer>>;
   stat(key: string): Promise<ObjectStat | undefined>;
   /** Every object whose key starts with the prefix, in no particular order. */
   list(prefix: string): AsyncIterable<ObjectStat>;

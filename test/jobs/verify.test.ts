@@ -32,7 +32,7 @@ describe('verify', () => {
       ...store,
       get: async (key, range) => {
         const bytes = await store.get(key, range);
-        return packs.includes(key) ? flipBit(bytes, 8000) : bytes;
+        return packs.includes(key) ? Uint8Array.from(flipBit(bytes, 8000)) : bytes;
       },
     }));
     expect(checks.find(({ id }) => id === 'verify.database')).toMatchObject({ result: 'fail' });

@@ -32,7 +32,7 @@ async function placeFiles({
   // A restore that goes on has some of them already.
   if (there.length === 0) await requireRoom(target.directory, await source.mediaBytes());
   // A sealed copy is thrown away; a real one must survive a power cut.
-  const root = await createMediaRoot(target.mediaDirectory, { fsync: target.sealed ? 'never' : 'file' });
+  const root = await createMediaRoot(target.mediaDirectory, { durable: !target.sealed });
   let [files, bytes] = [0, 0];
   const onDone = (sizeBytes: number) => {
     files += 1;

@@ -125,7 +125,11 @@ async function isThere(at: Place): Promise<boolean> {
   );
 }
 
-async function getObject(at: Place, range: ByteRange | undefined, location: string): Promise<Uint8Array> {
+async function getObject(
+  at: Place,
+  range: ByteRange | undefined,
+  location: string,
+): Promise<Uint8Array<ArrayBuffer>> {
   const { client, Bucket, Key } = at;
   try {
     // Not expressible as a range of HTTP.
@@ -146,7 +150,7 @@ async function getObject(at: Place, range: ByteRange | undefined, location: stri
   }
 }
 
-async function collect(body: Readable, sizeBytes: number | undefined): Promise<Uint8Array> {
+async function collect(body: Readable, sizeBytes: number | undefined): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Buffer[] = [];
   let received = 0;
   for await (const part of body as AsyncIterable<Buffer>) {
@@ -155,7 +159,8 @@ async function collect(body: Readable, sizeBytes: number | undefined): Promise<U
   }
   if (sizeBytes !== undefined && received !== sizeBytes)
     throw new LifeboatError('store-unreachable', `an answer ended after ${received} of ${sizeBytes} bytes`);
-  return parts.length === 1 ? parts[0]! : Buffer.concat(parts, received);
+  // A copy also of a single part, which may stand in memory that the connection uses again.
+  return Buffer.concat(parts, received);
 }
 
 async function statObject({ client, Bucket, Key, key }: Place): Promise<ObjectStat | undefined> {

@@ -51,7 +51,7 @@ export async function readExactly(
   handle: Buffer,
   start: number,
   length: number,
-): Promise<Buffer> {
+): Promise<Buffer<ArrayBuffer>> {
   const bytes = Buffer.allocUnsafe(length);
   await inWindow(length, async (offset, wanted) => {
     // A server may give less than it was asked for.

@@ -121,7 +121,7 @@ async function getObject(
   path: string,
   key: string,
   range: ByteRange | undefined,
-): Promise<Uint8Array> {
+): Promise<Uint8Array<ArrayBuffer>> {
   // Before it is opened: opening a FIFO would block the server for ever.
   const stat = statOf(key, path, await sftp.lstat(session, path));
   if (stat === undefined) throw missing(path, key);
