@@ -52,6 +52,9 @@ async function backup(): Promise<void> {
     directory: mediaStore,
     classes: ['local_content'],
     writer,
+    seenFile: join(directory, 'state', 'media.seen'),
+    compareEveryMs: 7 * 86_400_000,
+    now: new Date(),
     progress: () => undefined,
   });
   const empty = await writer.addArchive([]);

@@ -14,6 +14,8 @@ export interface Config {
     readonly path: string | undefined;
     readonly classes: readonly string[];
     readonly allowMissing: boolean;
+    /** Ms. */
+    readonly compareEveryMs: number;
   };
   readonly repository: StorePlace & {
     readonly copies: readonly CopyPlace[];

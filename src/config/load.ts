@@ -153,7 +153,12 @@ async function toConfig(
       sslRootCert: maybe(database.sslrootcert),
       clientDirectory: maybe(database.client_directory),
     },
-    media: { path: maybe(media.path), classes: media.classes, allowMissing: media.allow_missing },
+    media: {
+      path: maybe(media.path),
+      classes: media.classes,
+      allowMissing: media.allow_missing,
+      compareEveryMs: media.compare_every,
+    },
     repository: {
       ...store,
       path: placeFromEnvironment(env['LIFEBOAT_REPOSITORY']) ?? store.path,

@@ -59,6 +59,11 @@ export const configSchema = z.strictObject({
         .describe(
           'Back up although most of the uploads have no file; otherwise it is taken for a disk that is not mounted.',
         ),
+      compare_every: duration
+        .prefault('7d')
+        .describe(
+          'How often a backup compares all rows with all files; others do not look at files whose content is stored. 0s: each.',
+        ),
     })
     .prefault({})
     .describe('Media.'),

@@ -1,5 +1,13 @@
 import { openMediaDirectory, type MediaDirectory } from '../media/directory.ts';
 import type { CatalogueRow, MediaCatalogue } from '../media/port.ts';
+import type { MediaStat } from '../media/regular-file.ts';
+import {
+  readSeenFiles,
+  writeSeenFiles,
+  type Comparison,
+  type SeenBefore,
+  type SeenNow,
+} from '../media/seen-files.ts';
 import type { Progress } from '../observe/progress.ts';
 import type { Content, MediaComponent } from '../repository/manifest.ts';
 import type { BackupWriter } from '../repository/port.ts';
@@ -9,13 +17,29 @@ interface MediaOptions {
   readonly directory: string;
   readonly classes: readonly string[];
   readonly writer: BackupWriter;
+  /** Where this machine remembers what it saw (`seen-files.ts`). */
+  readonly seenFile: string;
+  /** All rows and all files are compared again when that was done so long ago. 0: now. */
+  readonly compareEveryMs: number;
+  readonly now: Date;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a run goes by. */
+interface Run {
+  readonly directory: MediaDirectory;
+  readonly writer: BackupWriter;
+  readonly before: SeenBefore;
+  readonly seen: SeenNow;
+  /** Looks at every file. */
+  readonly comparing: boolean;
+  readonly now: Date;
+  readonly memory: Uint8Array;
+}
+
 interface StoredFile {
   readonly content: Content;
-  readonly mode: number;
   /** Replaced or written to while it was read, and read once more. */
   readonly changed: boolean;
 }
@@ -28,26 +52,50 @@ interface MediaOutcome {
 
 /** Larger files come as a stream. */
 const READ_AT_ONCE = 2 * 1024 * 1024;
+/** A file that was written to twice within one tick of the file system's clock has one stamp. */
+const SETTLED_MS = 2000;
 /** Longer lists stand in nobody's mail; the counts are exact. */
 const LISTED = 1000;
 
 /**
- * Media by the database's catalogue. A row whose SHA-256 the repository already holds is not read again. Rows without
- * file and files without row are listed in the manifest, not hidden.
+ * Media by the database's catalogue. A row whose SHA-256 the repository holds already is not even looked at, but for the days
+ * when all rows and files are compared; one without SHA-256 is read when its file changed. Rows without file and files without
+ * row are listed in the manifest, not hidden.
  */
 export async function backUpMedia(options: MediaOptions): Promise<MediaOutcome> {
-  const { catalogue, writer, progress, signal } = options;
   const directory = await openMediaDirectory(options.directory);
-  const memory = new Uint8Array(READ_AT_ONCE);
+  const before = readSeenFiles(options.seenFile, directory.root);
+  const { compared } = before;
+  const age = compared === undefined ? Infinity : options.now.getTime() - compared.at.getTime();
+  // A clock that was set back must not put it off for ever.
+  const comparing = !(age >= 0 && age < options.compareEveryMs);
+  const comparison = comparing || compared === undefined ? await compare(options, directory) : compared;
+  const seen = await writeSeenFiles(options.seenFile, directory.root, comparison);
+  try {
+    const outcome = await backUpRows(options, { directory, before, seen, comparing }, comparison);
+    seen.finish();
+    return outcome;
+  } finally {
+    seen.discard();
+    before.close();
+  }
+}
+
+async function backUpRows(
+  { catalogue, writer, now, progress, signal, classes }: MediaOptions,
+  found: Pick<Run, 'directory' | 'before' | 'seen' | 'comparing'>,
+  { at, orphans }: Comparison,
+): Promise<MediaOutcome> {
+  const run: Run = { ...found, writer, now, memory: new Uint8Array(READ_AT_ONCE) };
   // All of them: a drill asks for none of these files. Thumbnails are many, and are made again.
   const missing = boundedList((path) => path.startsWith('local_content/'));
   const differing = boundedList();
   const changed = boundedList();
   const totals = { files: 0, bytes: 0 };
   for await (const row of catalogue.rows()) {
-    if (!options.classes.includes(row.mediaClass)) continue;
+    if (!classes.includes(row.mediaClass)) continue;
     signal?.throwIfAborted();
-    const stored = await storeFile(row, directory, writer, memory);
+    const stored = await storeFile(row, run);
     if (stored === undefined) {
       missing.add(row.path);
       continue;
@@ -57,14 +105,12 @@ export async function backUpMedia(options: MediaOptions): Promise<MediaOutcome> 
     await writer.addMedia({
       path: row.path,
       mediaClass: row.mediaClass,
-      mode: stored.mode,
       ...stored.content,
     });
     totals.files += 1;
     totals.bytes += stored.content.sizeBytes;
     progress({ phase: 'media', done: totals.files, unit: 'files' });
   }
-  const orphans = await findOrphans(options, directory);
   return {
     component: {
       strategy: 'repository',
@@ -72,47 +118,74 @@ export async function backUpMedia(options: MediaOptions): Promise<MediaOutcome> 
       missing: missing.listed,
       missingCount: missing.count(),
       orphans: orphans.listed,
-      orphanCount: orphans.count(),
+      orphanCount: orphans.count,
+      comparedAt: at.toISOString(),
     },
     omissions: [
-      ...sentence(missing, 'media rows have no file'),
-      ...sentence(changed, 'media files changed while they were read'),
-      ...sentence(differing, 'media files differ from the SHA-256 in the database'),
+      ...told(missing, 'media rows have no file'),
+      ...told(changed, 'media files changed while they were read'),
+      ...told(differing, 'media files differ from the SHA-256 in the database'),
     ],
-    warnings: sentence(orphans, 'media files have no row in the database'),
+    warnings: sentence(orphans.listed, orphans.count, 'media files have no row in the database'),
   };
 }
 
-async function storeFile(
-  row: CatalogueRow,
-  directory: MediaDirectory,
-  writer: BackupWriter,
-  memory: Uint8Array,
-): Promise<StoredFile | undefined> {
-  const known = row.sha256 === null ? undefined : writer.known(row.sha256, row.sizeBytes ?? -1);
-  if (known !== undefined) {
-    const found = directory.look(row.path);
-    if (found === undefined) return undefined;
-    if (found.sizeBytes === row.sizeBytes) return { content: known, mode: found.mode, changed: false };
+async function storeFile(row: CatalogueRow, run: Run): Promise<StoredFile | undefined> {
+  return row.sha256 === null ? storeByStamp(row, run) : storeByHash(row, row.sha256, run);
+}
+
+/** A file whose hash stands in the database. */
+async function storeByHash(row: CatalogueRow, sha256: string, run: Run): Promise<StoredFile | undefined> {
+  const { directory, writer, before, seen, comparing } = run;
+  const wasMissing = before.find(row.path) !== undefined;
+  const known = writer.known(sha256, row.sizeBytes ?? -1);
+  if (known !== undefined && !comparing && !wasMissing) return { content: known, changed: false };
+  const there = known === undefined ? undefined : directory.look(row.path);
+  if (known !== undefined && there?.sizeBytes === row.sizeBytes) return { content: known, changed: false };
+  const read = await readFile(row.path, run);
+  if (read === undefined) seen.keep({ path: row.path, stamp: '', sha256: '' });
+  return read;
+}
+
+/** A file whose hash nobody has: it is read when it is not as it was. */
+async function storeByStamp({ path }: CatalogueRow, run: Run): Promise<StoredFile | undefined> {
+  const { directory, writer, before, seen, now } = run;
+  const earlier = before.find(path);
+  const there = earlier === undefined ? undefined : directory.look(path);
+  if (earlier !== undefined && there !== undefined && there.stamp === earlier.stamp) {
+    const known = writer.known(earlier.sha256, there.sizeBytes);
+    if (known !== undefined) {
+      seen.keep(earlier);
+      return { content: known, changed: false };
+    }
   }
-  const small = directory.readSmall(row.path, memory);
+  const read = await readFile(path, run);
+  if (read !== undefined && now.getTime() - read.changedMs >= SETTLED_MS)
+    seen.keep({ path, stamp: read.stamp, sha256: read.content.sha256 });
+  return read;
+}
+
+async function readFile(
+  path: string,
+  { directory, writer, memory }: Run,
+): Promise<(StoredFile & MediaStat) | undefined> {
+  const small = directory.readSmall(path, memory);
   if (small === undefined) return undefined;
-  if (small !== 'too large')
-    return { content: await writer.addBytes(small.value), mode: small.mode, changed: small.changed };
-  const stored = await directory.readStable(row.path, (source, { sizeBytes }) =>
+  if (small !== 'too large') return { ...small, content: await writer.addBytes(small.value) };
+  const stored = await directory.readStable(path, (source, { sizeBytes }) =>
     writer.addFile(source, sizeBytes),
   );
-  return stored && { content: stored.value, mode: stored.mode, changed: stored.changed };
+  return stored && { ...stored, content: stored.value };
 }
 
 /** Files of the backed-up classes that no row names: uploads after the snapshot, or leftovers. */
-async function findOrphans(
-  { catalogue, classes }: MediaOptions,
+async function compare(
+  { catalogue, classes, now }: MediaOptions,
   directory: MediaDirectory,
-): Promise<BoundedList> {
+): Promise<Comparison> {
   const orphans = boundedList();
   for await (const orphan of directory.orphans(catalogue, classes)) orphans.add(orphan);
-  return orphans;
+  return { at: now, orphans: { listed: orphans.listed, count: orphans.count() } };
 }
 
 interface BoundedList {
@@ -134,8 +207,11 @@ function boundedList(always: (item: string) => boolean = () => false): BoundedLi
   };
 }
 
-function sentence(list: BoundedList, what: string): string[] {
-  if (list.count() === 0) return [];
-  const names = list.listed.slice(0, 5).join(', ');
-  return [`${list.count()} ${what}: ${names}${list.count() > 5 ? ', ...' : ''}`];
+function told(list: BoundedList, what: string): string[] {
+  return sentence(list.listed, list.count(), what);
+}
+
+function sentence(listed: readonly string[], count: number, what: string): string[] {
+  if (count === 0) return [];
+  return [`${count} ${what}: ${listed.slice(0, 5).join(', ')}${count > 5 ? ', ...' : ''}`];
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 /**
  * One backup: discover, plan, then stream the components of one instant into the repository and commit.
  * Everything that reads the database does so inside one exported snapshot; media are copied after the dump, so that every
@@ -29,6 +30,8 @@ export interface BackupOptions {
   readonly config: Config;
   readonly repository: Repository;
   readonly tags: readonly string[];
+  /** Compares all media rows with all files, whenever that was done last. */
+  readonly compareMedia?: boolean | undefined;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
 }
@@ -152,6 +155,9 @@ async function backUpInstant(
     directory: sources.media,
     classes: config.media.classes,
     writer,
+    seenFile: join(config.repository.stateDirectory, 'media', `${options.repository.id}.seen`),
+    compareEveryMs: options.compareMedia === true ? 0 : config.media.compareEveryMs,
+    now: new Date(),
     progress,
     signal,
   });

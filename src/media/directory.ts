@@ -21,9 +21,10 @@ import { walk } from './walk.ts';
 export interface MediaDirectory {
   /** Real path. */
   readonly root: string;
-  /** `undefined` when there is no such file. Errors of this and of all that reads: `media-unreadable`. */
-  stat(path: string): MediaStat | undefined;
-  /** The same with one system call, for a file that is not going to be read. */
+  /**
+   * With one system call, for a file that is not going to be read; `undefined` when there is none.
+   * Errors of this and of all that reads: `media-unreadable`.
+   */
   look(path: string): MediaStat | undefined;
   /** The stream fails with `object-missing` when there is no such file, with `media-changed` when it changed meanwhile. */
   read(path: string): Readable;
@@ -62,7 +63,6 @@ export async function openMediaDirectory(path: string): Promise<MediaDirectory> 
   const root = await requireDirectory(path);
   return {
     root,
-    stat: (relative) => statFile(root, relative),
     look: (relative) => lookAt(root, relative),
     read: (relative) => Readable.from(contentAt(root, relative), { objectMode: false }),
     readStable: (relative, consume) => readStable(root, relative, consume),
@@ -105,7 +105,7 @@ function statFile(root: string, path: string): MediaStat | undefined {
   const file = openRegular(root, path);
   if (file === undefined) return undefined;
   closeSync(file.fd);
-  return { sizeBytes: file.sizeBytes, mode: file.mode };
+  return statOf(file);
 }
 
 async function* contentAt(root: string, path: string): AsyncGenerator<Uint8Array> {
@@ -126,7 +126,7 @@ async function readStable<T>(
   for (const changed of [false, true]) {
     const file = openRegular(root, path);
     if (file === undefined) return undefined;
-    const stat = { sizeBytes: file.sizeBytes, mode: file.mode };
+    const stat = statOf(file);
     const source = Readable.from(contentOf(file), { objectMode: false });
     try {
       return { ...stat, changed, value: await consume(source, stat) };
@@ -138,6 +138,10 @@ async function readStable<T>(
     }
   }
   return undefined;
+}
+
+function statOf({ sizeBytes, stamp, changedMs }: RegularFile): MediaStat {
+  return { sizeBytes, stamp, changedMs };
 }
 
 /** Synchronous, without a stream: for a media store of many small files that is a third of the time. */
@@ -152,7 +156,7 @@ function readSmall(
     try {
       if (file.sizeBytes > memory.length) return 'too large';
       const value = wholeContent(file, memory);
-      return { sizeBytes: file.sizeBytes, mode: file.mode, changed, value };
+      return { ...statOf(file), changed, value };
     } catch (error) {
       if (changed || !isLifeboatError(error, 'media-changed')) throw error;
     } finally {

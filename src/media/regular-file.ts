@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, read, readlinkSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  read,
+  readlinkSync,
+  readSync,
+  type BigIntStats,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LifeboatError } from '../core/errors.ts';
@@ -11,8 +21,10 @@ const PIECE_BYTES = 1024 * 1024;
 
 export interface MediaStat {
   readonly sizeBytes: number;
-  /** Permission bits only. */
-  readonly mode: number;
+  /** Another one when the file was written to or replaced: size, times of content and of inode, inode. */
+  readonly stamp: string;
+  /** The later of its two times. Ms. */
+  readonly changedMs: number;
 }
 
 export interface RegularFile extends MediaStat {
@@ -48,7 +60,7 @@ export function openRegular(root: string, path: string): RegularFile | undefined
     const stat = fstatSync(fd, { bigint: true });
     if (!stat.isFile()) throw notRegular(absolute);
     requireSamePlace(fd, absolute);
-    return { path, fd, sizeBytes: Number(stat.size), mode: Number(stat.mode) & 0o777, mtimeNs: stat.mtimeNs };
+    return { path, fd, mtimeNs: stat.mtimeNs, ...describe(stat) };
   } catch (error) {
     if (fd !== undefined) closeSync(fd);
     if (isMissing(error)) return undefined;
@@ -61,13 +73,21 @@ export function lookAt(root: string, path: string): MediaStat | undefined {
   requireSafePath(path);
   const absolute = join(root, path);
   try {
-    const stat = lstatSync(absolute);
+    const stat = lstatSync(absolute, { bigint: true });
     if (!stat.isFile()) throw notRegular(absolute);
-    return { sizeBytes: stat.size, mode: stat.mode & 0o777 };
+    return describe(stat);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error instanceof LifeboatError ? error : unreadable(absolute, error);
   }
+}
+
+function describe({ size, mtimeNs, ctimeNs, ino }: BigIntStats): MediaStat {
+  return {
+    sizeBytes: Number(size),
+    stamp: `${size}:${mtimeNs}:${ctimeNs}:${ino}`,
+    changedMs: Number((mtimeNs > ctimeNs ? mtimeNs : ctimeNs) / 1_000_000n),
+  };
 }
 
 /** Only Linux says under which name a file is open; elsewhere O_NOFOLLOW has to do. */

@@ -17,7 +17,6 @@ import type { MediaContent, MediaRoot } from './restore.ts';
 
 export interface NewMediaFile {
   readonly path: string;
-  readonly mode: number;
   readonly sizeBytes: number;
   /** Lower-case hex; undefined when the source does not know it. */
   readonly sha256: string | undefined;
@@ -30,6 +29,8 @@ export interface StagedFile {
   readonly target: string;
 }
 
+/** All media are written by one program with one umask: the bits of each file say nothing, and no snapshot has them. */
+const MODE = 0o640;
 /** Synapse spreads media over up to 7 million folders; a few thousand cover the neighbours of a path-ordered restore. */
 const FOLDERS_KEPT = 4096;
 
@@ -47,16 +48,14 @@ export async function stageFile(
   let made = false;
   try {
     ensureFolder(root, dirname(file.path));
-    // Permission bits only: a set-user-id bit in a manifest is no reason to make one.
-    const mode = file.mode & 0o777;
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    fd = openSync(temporary, flags, mode);
+    fd = openSync(temporary, flags, MODE);
     made = true;
     if (whole === undefined) await copy(file, content.open(), fd);
     else if (whole.length === file.sizeBytes) writeAll(fd, whole);
     else throw damaged(file, 'size');
     // The umask may have taken some.
-    fchmodSync(fd, mode);
+    fchmodSync(fd, MODE);
     return { file, temporary, target };
   } catch (error) {
     if (made) unlinkSync(temporary);

@@ -76,6 +76,7 @@ const media = z.strictObject({
   missingCount: size,
   orphans: strings,
   orphanCount: size,
+  comparedAt: time,
 });
 
 const manifestSchema = z.strictObject({
@@ -121,7 +122,6 @@ export const mediaFileSchema = z.strictObject({
   path: relativePath,
   sizeBytes: size,
   sha256,
-  mode,
   blobs: z.array(sha256),
   mediaClass: z.string(),
 }) satisfies z.ZodType<MediaFile>;

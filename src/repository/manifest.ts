@@ -76,6 +76,8 @@ export interface MediaComponent {
   readonly missingCount: number;
   readonly orphans: readonly string[];
   readonly orphanCount: number;
+  /** When orphans were last looked for, and every row's file: not every backup does. ISO 8601. */
+  readonly comparedAt: string;
 }
 
 /** One file of the media component. `path` is relative to the media store, with `/`, without `..`. */
@@ -83,7 +85,6 @@ export interface MediaFile {
   readonly path: string;
   readonly sizeBytes: number;
   readonly sha256: string;
-  readonly mode: number;
   readonly blobs: readonly string[];
   /** `local_content`, `local_thumbnails`, ... */
   readonly mediaClass: string;

@@ -117,8 +117,8 @@ function shardText(rows: Shard['rows'], keyOf: (number: number) => string): stri
       if (!numbers.has(pack)) numbers.set(pack, numbers.size);
       return numbers.get(pack);
     });
-    const { path, sizeBytes, sha256, mode, blobs, mediaClass } = file;
-    return JSON.stringify({ path, sizeBytes, sha256, mode, mediaClass, blobs, in: inside });
+    const { path, sizeBytes, sha256, blobs, mediaClass } = file;
+    return JSON.stringify({ path, sizeBytes, sha256, mediaClass, blobs, in: inside });
   });
   const header = JSON.stringify({ v: 1, packs: [...numbers.keys()].map(keyOf) });
   return `${[header, ...lines].join('\n')}\n`;

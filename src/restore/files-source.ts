@@ -45,8 +45,8 @@ export async function filesSource(options: FilesSourceOptions): Promise<RestoreS
     knownMissingMedia: new Set(),
     dumps: () => [{ name: basename(dump), open: () => createReadStream(dump) }],
     async *media(): AsyncGenerator<SourceMediaFile> {
-      for await (const { path, sizeBytes, mode } of media.walk(CLASSES)) {
-        yield { path, sizeBytes, mode, sha256: undefined, open: () => media.read(path) };
+      for await (const { path, sizeBytes } of media.walk(CLASSES)) {
+        yield { path, sizeBytes, sha256: undefined, open: () => media.read(path) };
       }
     },
     async mediaBytes() {

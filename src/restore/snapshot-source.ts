@@ -32,10 +32,10 @@ export async function snapshotSource(repository: Repository, snapshotId: string)
 
 async function* mediaOf(repository: Repository, snapshotId: string): AsyncGenerator<SourceMediaFile> {
   for await (const file of repository.mediaFiles(snapshotId)) {
-    const { path, sizeBytes, sha256, mode, blobs } = file;
+    const { path, sizeBytes, sha256, blobs } = file;
     const content = { sizeBytes, sha256, blobs };
     const open = () => repository.read(content);
-    yield { path, sizeBytes, sha256, mode, open, whole: () => repository.readWhole(content) };
+    yield { path, sizeBytes, sha256, open, whole: () => repository.readWhole(content) };
   }
 }
 

@@ -45,7 +45,6 @@ export interface SourceMediaFile extends MediaContent {
   readonly sizeBytes: number;
   /** Hex; undefined when the source does not know it. */
   readonly sha256: string | undefined;
-  readonly mode: number;
 }
 
 export interface PlacedFile {

@@ -14,7 +14,6 @@ import { sha256, store } from './store.ts';
 const PATH = 'local_content/aa/bb/cccc';
 const file = (content: string, more: Partial<NewMediaFile> = {}): NewMediaFile => ({
   path: PATH,
-  mode: 0o640,
   sizeBytes: content.length,
   sha256: sha256(content),
   ...more,
@@ -24,18 +23,12 @@ const write = (root: MediaRoot, one: NewMediaFile, open: () => Readable) =>
   writeMediaFiles(root, [{ ...one, open }], { onDone: () => undefined });
 
 describe('restoring a media file', () => {
-  it('writes content and permission bits, in private folders', async () => {
+  it('writes content that a group can read, in private folders', async () => {
     const root = await createMediaRoot(join(await store(), 'media'));
     await write(root, file('hello'), of('hello'));
     expect(readFileSync(join(root.path, PATH), 'utf8')).toBe('hello');
     expect(statSync(join(root.path, PATH)).mode & 0o7777).toBe(0o640);
     expect(statSync(join(root.path, 'local_content')).mode & 0o777).toBe(0o700);
-  });
-
-  it('makes no set-user-id file, whatever the manifest says', async () => {
-    const root = await createMediaRoot(await store());
-    await write(root, file('x', { mode: 0o6755 }), of('x'));
-    expect(statSync(join(root.path, PATH)).mode & 0o7777).toBe(0o755);
   });
 
   it.each([

@@ -118,7 +118,7 @@ export async function writeSource(
   for (const [path, body] of Object.entries(source.media).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const stored = await writer.addFile(Readable.from([body]), body.length);
     bytes += body.length;
-    await writer.addMedia({ path, mode: 0o640, mediaClass: 'local_content', ...stored });
+    await writer.addMedia({ path, mediaClass: 'local_content', ...stored });
   }
   const keys = await writer.addArchive([
     {
@@ -196,6 +196,7 @@ function manifestParts({
       missingCount: 0,
       orphans: [],
       orphanCount: 0,
+      comparedAt: '2026-01-01T00:00:00.000Z',
     },
     keys: { archive: keys, public: [{ keyId: 'ed25519:a', publicKey: 'AAAA' }], oldSigningKeys: '' },
     config: { archive: config, secrets: [] },

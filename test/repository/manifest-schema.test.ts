@@ -5,7 +5,6 @@ const file = {
   path: 'a/b',
   sizeBytes: 1,
   sha256: 'a'.repeat(64),
-  mode: 0o600,
   blobs: ['b'.repeat(64)],
   mediaClass: 'local_content',
 };
@@ -34,9 +33,8 @@ describe('a file in a manifest', () => {
     expect(shardRowSchema.safeParse({ ...file, path, in: [0] }).success).toBe(false);
   });
 
-  it('has no setuid beyond twelve bits, negative size or malformed blob id', () => {
+  it('has no negative size or malformed blob id', () => {
     for (const change of [
-      { mode: 0o10000 },
       { sizeBytes: -1 },
       { sizeBytes: 0.5 },
       { blobs: ['../x'] },

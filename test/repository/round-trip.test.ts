@@ -39,8 +39,7 @@ describe('a backup', () => {
       const writer = await (await fixture.open()).startBackup();
       const parts = await writeSource(writer, { dump: Buffer.from('PGDMP'), media: {}, signingKey: 'key' });
       const content = await writer.addFile(Readable.from([Buffer.from('same')]), 4);
-      for (const path of paths)
-        await writer.addMedia({ path, mode: 0o600, mediaClass: 'local_content', ...content });
+      for (const path of paths) await writer.addMedia({ path, mediaClass: 'local_content', ...content });
       return (await writer.commit(parts)).entry.id;
     };
     const paths = Array.from({ length: 20_000 }, (_, at) => `local_content/${String(at).padStart(6, '0')}`);
@@ -143,7 +142,6 @@ describe('a backup', () => {
       path: 'a/b',
       sizeBytes: 1,
       sha256: 'a'.repeat(64),
-      mode: 0o600,
       mediaClass: 'local_content',
     };
     await expect(writer.addMedia({ ...file, blobs: ['b'.repeat(64)] })).rejects.toThrow('has not stored');

@@ -10,7 +10,7 @@ import { reportCopies } from './copy.ts';
 import { shortId, snapshotFields } from './list.ts';
 import { OPENING_WITH_KEY } from './shared-exits.ts';
 
-export const backupCommand = defineCommand<{ dryRun?: true; tag?: readonly string[] }>({
+export const backupCommand = defineCommand<{ dryRun?: true; compareMedia?: true; tag?: readonly string[] }>({
   name: 'backup',
   summary: 'back up the homeserver into the repository',
   description:
@@ -23,6 +23,10 @@ export const backupCommand = defineCommand<{ dryRun?: true; tag?: readonly strin
       flags: '-t, --tag <TAG>',
       description: 'a word to find the snapshot by; may be repeated',
       repeatable: true,
+    },
+    {
+      flags: '--compare-media',
+      description: 'look at every media file now, not only every media.compare_every',
     },
   ],
   examples: [
@@ -51,6 +55,7 @@ export const backupCommand = defineCommand<{ dryRun?: true; tag?: readonly strin
       config: settings,
       repository: await repository(),
       tags: options.tag ?? [],
+      compareMedia: options.compareMedia,
       progress: output.progress,
       signal,
     });

@@ -101,13 +101,12 @@ done < <(jq -j '.manifest.database.dumps[] | .name + "\u0000" + .content.sha256 
 
 count=0
 for ((i = 1; i <= number; i++)); do
-  while IFS= read -r -d '' path && IFS= read -r -d '' sha256 && IFS= read -r -d '' mode && IFS= read -r -d '' blobs; do
+  while IFS= read -r -d '' path && IFS= read -r -d '' sha256 && IFS= read -r -d '' blobs; do
     safe "$path"
     mkdir -p -- "$target/media/$(dirname -- "$path")"
     printf '%s' "$blobs" | content | file "$target/media/$path" "$sha256"
-    chmod -- "$(printf '%o' "$mode")" "$target/media/$path"
     count=$((count + 1))
   done < <(tail -n +2 -- "$work/shard-$i" |
-    jq -j '.path + "\u0000" + .sha256 + "\u0000" + (.mode | tostring) + "\u0000" + (.blobs | map(. + "\n") | add // "") + "\u0000"')
+    jq -j '.path + "\u0000" + .sha256 + "\u0000" + (.blobs | map(. + "\n") | add // "") + "\u0000"')
 done
 printf 'recover: %s media files and %s dumps are in %s\n' "$count" "$(ls -- "$target/database" | wc -l)" "$target" >&2
