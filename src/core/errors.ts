@@ -37,6 +37,7 @@ export const ERROR_TABLE = {
   'config-env-unset': permanent(EXIT.usage),
   'homeserver-config-invalid': permanent(EXIT.usage),
   'secret-unreadable': permanent(EXIT.usage),
+  'recipient-invalid': permanent(EXIT.usage),
   // child processes and files
   'command-missing': permanent(EXIT.preflightRefused),
   'command-failed': permanent(EXIT.failed),

@@ -100,5 +100,7 @@ export function onlyReadable(repository: Repository, name: string): Repository {
     pin: refuse,
     prune: (options) => (options.dryRun ? repository.prune(options) : refuse()),
     recordEvidence: refuse,
+    addRecipients: refuse,
+    removeRecipients: refuse,
   };
 }

@@ -1,4 +1,6 @@
 import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import type { ObjectStore } from '../storage/port.ts';
 import type { CheckContext, CheckReport } from './check.ts';
 import { readIdKey } from './id-key.ts';
 import type { LogState } from './log-state.ts';
@@ -6,6 +8,7 @@ import { readRoot, readShard } from './manifest-reader.ts';
 import { getSealed } from './objects.ts';
 import { readBlob, scanPack } from './pack.ts';
 import type { RecordOf } from './record.ts';
+import { openDataKey, recoveryKeys } from './recovery-keys.ts';
 
 /**
  * What only a recovery identity can verify: every blob of the chosen packs decompresses to the content its id says, and every
@@ -17,11 +20,15 @@ export async function checkContents(
   report: CheckReport,
   wanted: (packKey: string) => boolean,
 ): Promise<void> {
-  const { store, identities, config } = context;
-  const idKey = await readIdKey(store, config.key_object, identities);
+  const { store, config, log } = context;
+  const dataKey = await openDataKey(store, config, recoveryKeys(config, log.entries), context.identities);
+  const identities = [dataKey.identity];
+  const idKey = await readIdKey(store, config.id_key_object, identities);
   const expected = new Map<string, { blobs: Set<string>; snapshots: Set<string> }>();
   for (const record of state.records.values()) {
-    await orFinding(report, record.manifest, [record.id], () => collectBlobs(context, record, expected));
+    await orFinding(report, record.manifest, [record.id], () =>
+      collectBlobs(store, identities, record, expected),
+    );
   }
   for (const [key, { blobs, snapshots }] of expected) {
     if (!wanted(key)) continue;
@@ -43,7 +50,8 @@ export async function checkContents(
 }
 
 async function collectBlobs(
-  { store, identities }: CheckContext,
+  store: ObjectStore,
+  identities: readonly Secret[],
   record: RecordOf<'snapshot'>,
   expected: Map<string, { blobs: Set<string>; snapshots: Set<string> }>,
 ): Promise<void> {

@@ -18,6 +18,7 @@ import {
 } from './object-names.ts';
 import { getNamed } from './objects.ts';
 import type { CheckFinding, CheckOptions, CheckResult } from './port.ts';
+import { recoveryKeys } from './recovery-keys.ts';
 import { readRefs } from './refs.ts';
 
 export interface CheckContext {
@@ -27,8 +28,15 @@ export interface CheckContext {
   readonly identities: readonly Secret[];
 }
 
-/** Object -> snapshots that need it, and the size they expect. */
-type Needs = Map<string, { readonly snapshots: string[]; readonly sizeBytes: number | undefined }>;
+/** What needs an object: these snapshots, which expect this size. */
+interface Need {
+  readonly snapshots: readonly string[];
+  readonly sizeBytes: number | undefined;
+  /** Of damage, where its class does not say it. */
+  readonly consequence?: string;
+}
+
+type Needs = Map<string, Need>;
 
 /** What a check has seen so far. */
 export interface CheckReport {
@@ -135,7 +143,7 @@ async function checkRecoveryKit({ store, config }: CheckContext, report: CheckRe
 
 /** Damaged refs are reported here; what they would have listed is then unknown. */
 async function collectNeeds(
-  { store, config }: CheckContext,
+  { store, config, log }: CheckContext,
   state: LogState,
   report: CheckReport,
 ): Promise<Needs> {
@@ -143,11 +151,14 @@ async function collectNeeds(
   const need = (key: string, snapshot: string, sizeBytes?: number): void => {
     const before = needs.get(key);
     needs.set(key, {
+      ...before,
       snapshots: [...new Set([...(before?.snapshots ?? []), snapshot])],
       sizeBytes: before?.sizeBytes ?? sizeBytes,
     });
   };
-  for (const { id } of state.snapshots) need(config.key_object, id);
+  const all = { snapshots: state.snapshots.map(({ id }) => id), sizeBytes: undefined };
+  needs.set(config.id_key_object, { ...all, consequence: ID_KEY_LOST });
+  needs.set(recoveryKeys(config, log.entries).dataKeyObject, { ...all, consequence: DATA_KEY_LOST });
   for (const record of state.records.values()) {
     need(record.manifest, record.id);
     for (const refs of record.refs) {
@@ -156,11 +167,10 @@ async function collectNeeds(
         for (const [key, sizeBytes] of await readRefs(store, refs)) need(key, record.id, sizeBytes);
       } catch (error) {
         if (!isLifeboatError(error, 'repository-damaged')) throw error;
-        report.findings.push(damagedFinding(refs, error.message, [record.id]));
+        report.findings.push(damagedFinding(refs, error.message, needs.get(refs)));
       }
     }
   }
-  if (state.snapshots.length === 0) needs.set(config.key_object, { snapshots: [], sizeBytes: undefined });
   return needs;
 }
 
@@ -207,18 +217,19 @@ async function checkBytes(
     await getNamed(store, key);
     report.bytesRead += sizeBytes;
   } catch (error) {
-    report.findings.push(damagedFinding(key, messageOf(error), needs.get(key)?.snapshots));
+    report.findings.push(damagedFinding(key, messageOf(error), needs.get(key)));
   }
 }
 
 function checkPresence(needs: Needs, present: ReadonlyMap<string, number>, report: CheckReport): void {
   const reported = new Set(report.findings.map(({ object }) => object));
-  for (const [key, { snapshots, sizeBytes }] of needs) {
+  for (const [key, need] of needs) {
     const found = present.get(key);
+    const { sizeBytes } = need;
     if (reported.has(key)) continue;
-    if (found === undefined) report.findings.push(damagedFinding(key, 'it is missing', snapshots));
+    if (found === undefined) report.findings.push(damagedFinding(key, 'it is missing', need));
     else if (sizeBytes !== undefined && found !== sizeBytes) {
-      report.findings.push(damagedFinding(key, `it has ${found} bytes instead of ${sizeBytes}`, snapshots));
+      report.findings.push(damagedFinding(key, `it has ${found} bytes instead of ${sizeBytes}`, need));
     }
   }
 }
@@ -232,18 +243,23 @@ const CONSEQUENCE: Readonly<Record<string, string>> = {
   refs: 'nothing is lost, but prune refuses to work until the object is restored or the snapshot is forgotten',
   archives:
     'the signing keys or the configuration of these snapshots are lost here: restore the object from a second repository',
-  keys: 'blobs cannot be compared with their ids: restore the object from a second repository, or by `recover.sh`, which does without',
 };
+const ID_KEY_LOST =
+  'blobs cannot be compared with their ids: restore the object from a second repository, or by `recover.sh`, which does without';
+const DATA_KEY_LOST =
+  'no recovery identity opens anything here: put the object back from a second repository or from a recovery kit';
 
-function damagedFinding(key: string, problem: string, snapshots: readonly string[] = []): CheckFinding {
+function damagedFinding(key: string, problem: string, need: Need | undefined): CheckFinding {
   const objectClass = key.slice(0, key.indexOf('/'));
-  const unused = snapshots.length === 0 && objectClass !== 'keys';
   return {
     severity: 'error',
     object: key,
     problem,
-    consequence: unused ? 'no snapshot needs it; prune removes it' : (CONSEQUENCE[objectClass] ?? ''),
-    snapshots,
+    consequence:
+      need === undefined
+        ? 'no snapshot needs it; prune removes it'
+        : (need.consequence ?? CONSEQUENCE[objectClass] ?? ''),
+    snapshots: need?.snapshots ?? [],
   };
 }
 

@@ -1,6 +1,7 @@
 import { z } from '../config/zod.ts';
 import { LifeboatError } from '../core/errors.ts';
 import { CONFIG_KEY } from './object-names.ts';
+import { keyObjectSchema, recipientSchema, recipientsSchema } from './recipient.ts';
 
 /** The only repository format so far. */
 export const FORMAT = 1;
@@ -9,10 +10,6 @@ const UNDERSTOOD: ReadonlySet<string> = new Set();
 
 const hex = (digits: number) =>
   z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `expected ${digits} lower-case hex digits`);
-/** X25519 only: age refuses a file to both X25519 and post-quantum recipients, age-encryption 0.3.1 would silently make one. */
-const recipient = z
-  .string()
-  .regex(/^age1[02-9ac-hj-np-z]{58}$/, 'expected an age X25519 recipient (age1...)');
 
 /** lifeboat.json: written once by `init`, never changed. The log's records carry its SHA-256. */
 const schema = z.strictObject({
@@ -22,8 +19,12 @@ const schema = z.strictObject({
   requires: z.array(z.string()),
   repo_id: hex(32),
   created: z.iso.datetime(),
-  recipients: z.array(recipient).min(1),
-  index_recipients: z.array(recipient).min(2),
+  /** Recovery recipients as `init` set them; a `recipients` record replaces them. */
+  recipients: recipientsSchema,
+  /** Packs, archives, manifests and the id key are sealed to this one alone. */
+  data_recipient: recipientSchema,
+  /** The host's: index segments are sealed to it and to the data recipient. */
+  index_recipient: recipientSchema,
   host_pub: hex(64),
   admin_pub: hex(64),
   id_algo: z.literal('hmac-sha256'),
@@ -35,8 +36,10 @@ const schema = z.strictObject({
       piece_bytes: z.int().positive(),
     }),
   }),
-  /** The id key, sealed to the recipients. */
-  key_object: z.string().regex(/^keys\/[0-9a-f]{64}\.age$/),
+  /** The data key, sealed to `recipients`. */
+  data_key_object: keyObjectSchema,
+  /** The id key, sealed to `data_recipient`. */
+  id_key_object: keyObjectSchema,
   /** SHA-256 of RECOVER.md and recover.sh: the script is run with the recovery identity in its hand. */
   recovery_kit: z.record(z.string(), hex(64)),
   cas: z.enum(['link', 'if-none-match']),

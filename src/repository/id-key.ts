@@ -3,16 +3,16 @@ import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { damagedObject, getSealed, putSealed } from './objects.ts';
 
-/** The id key, `keys/<sha256>.age`: with it a reader who has only the recovery identity can compare a blob with its id. */
+/** The id key, `keys/<sha256>.age`: with it a reader who has the data key can compare a blob with its id. */
 const schema = z.strictObject({ v: z.literal(1), id_key: z.string().regex(/^[0-9a-f]{64}$/) });
 
 export async function putIdKey(
   store: ObjectStore,
   idKey: Uint8Array,
-  recipients: readonly string[],
+  dataRecipient: string,
 ): Promise<string> {
   const content: z.infer<typeof schema> = { v: 1, id_key: Buffer.from(idKey).toString('hex') };
-  const { key } = await putSealed(store, 'keys', Buffer.from(JSON.stringify(content)), recipients);
+  const { key } = await putSealed(store, 'keys', Buffer.from(JSON.stringify(content)), [dataRecipient]);
   return key;
 }
 

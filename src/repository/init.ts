@@ -6,10 +6,12 @@ import { LifeboatError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { encodeConfig, FORMAT, type RepositoryConfig } from './config-file.ts';
+import { putDataKey } from './data-key.ts';
 import { putIdKey } from './id-key.ts';
 import { writeAdminKey, writeHostKey } from './key-files.ts';
 import { CONFIG_KEY, LOG_PREFIX, logKey, sha256Hex } from './object-names.ts';
 import { encodeRecord, FIRST_PREVIOUS } from './record.ts';
+import { requireRecipients } from './recipient.ts';
 import { recoveryKit } from './recovery-kit.ts';
 import { generateIdentity } from './seal.ts';
 
@@ -36,9 +38,9 @@ export interface CreatedRepository {
 }
 
 /**
- * Makes an empty repository: key files, recovery kit, id key, then lifeboat.json, which decides between two that race, and the
+ * Makes an empty repository: key files, data key, id key, recovery kit, then lifeboat.json, which decides between two that race, and the
  * first log record. What it created is taken back when it fails.
- * Errors: `repository-exists`, `config-invalid` (a recipient), `usage` (a store that cannot create only).
+ * Errors: `repository-exists`, `recipient-invalid`, `usage` (a store that cannot create only).
  */
 export async function createRepository(
   store: ObjectStore,
@@ -56,11 +58,11 @@ export async function createRepository(
   }
   await refuseExisting(store);
   const repositoryId = randomBytes(16).toString('hex');
-  const generated =
-    options.recipients === undefined || options.recipients.length === 0
-      ? await generateIdentity()
-      : undefined;
-  const recipients = generated === undefined ? [...new Set(options.recipients)] : [generated.recipient];
+  const given = options.recipients ?? [];
+  const generated = given.length === 0 ? await generateIdentity() : undefined;
+  const recipients = generated === undefined ? given : [generated.recipient];
+  await requireRecipients(recipients);
+  const data = await generateIdentity();
   const index = await generateIdentity();
   const idKey = randomBytes(32);
   const hostSeed = newSeed();
@@ -79,8 +81,10 @@ export async function createRepository(
     await writeAdminKey(options.adminKeyFile, { repositoryId, signSeed: adminSeed });
     undo.push(() => unlink(options.adminKeyFile));
 
-    const keyObject = await putIdKey(store, idKey, recipients);
-    undo.push(() => store.delete(keyObject));
+    const dataKeyObject = await putDataKey(store, data, recipients);
+    undo.push(() => store.delete(dataKeyObject));
+    const idKeyObject = await putIdKey(store, idKey, data.recipient);
+    undo.push(() => store.delete(idKeyObject));
     const kit = await recoveryKit();
     for (const [key, bytes] of Object.entries(kit)) await putPlain(store, key, bytes);
 
@@ -90,8 +94,9 @@ export async function createRepository(
       requires: [],
       repo_id: repositoryId,
       created: options.clock.now().toISOString(),
-      recipients,
-      index_recipients: [...recipients, index.recipient],
+      recipients: [...recipients],
+      data_recipient: data.recipient,
+      index_recipient: index.recipient,
       host_pub: hex(signingKeyFromSeed(hostSeed).publicKey),
       admin_pub: hex(admin.publicKey),
       id_algo: 'hmac-sha256',
@@ -99,7 +104,8 @@ export async function createRepository(
         stream: { algo: 'gear-v1' },
         file: { algo: 'fixed', whole_bytes: 8 * MIB, piece_bytes: 4 * MIB },
       },
-      key_object: keyObject,
+      data_key_object: dataKeyObject,
+      id_key_object: idKeyObject,
       recovery_kit: Object.fromEntries(Object.entries(kit).map(([key, bytes]) => [key, sha256Hex(bytes)])),
       cas,
     };

@@ -37,7 +37,14 @@ export interface Repository {
   prune(options: PruneOptions): Promise<PruneResult>;
   /** Evidence of a drill or verify, as a log record. */
   recordEvidence(evidence: Evidence): Promise<void>;
-  /** Who can open what; public values only. */
+  /**
+   * Lets these open everything, old snapshots too: the data key is sealed anew, no data is. Needs a recovery identity, and the
+   * admin key. Resolves to all recipients in force. Errors: `recipient-invalid`, `identity-missing`, `identity-wrong`, `admin-key-missing`.
+   */
+  addRecipients(recipients: readonly string[]): Promise<readonly RecoveryRecipient[]>;
+  /** The same the other way round. age cannot revoke: who has opened the data key before may have kept it. */
+  removeRecipients(recipients: readonly string[]): Promise<readonly RecoveryRecipient[]>;
+  /** Who can open and sign what; public values only. */
   keys(): Promise<KeyListing>;
 }
 
@@ -146,8 +153,23 @@ export interface Evidence {
   readonly summary: Readonly<Record<string, string | number>>;
 }
 
+export interface RecoveryRecipient {
+  /** `age1...` */
+  readonly recipient: string;
+  /** Number of the log record that made it one; 1 is `init`. */
+  readonly since: number;
+}
+
 export interface KeyListing {
-  readonly recipients: readonly { readonly recipient: string; readonly opens: readonly string[] }[];
+  /** Their identities open everything. */
+  readonly recipients: readonly RecoveryRecipient[];
+  /** `keys/<sha256>.age`: the data key, sealed to them. */
+  readonly dataKeyObject: string;
+  /** What all contents are sealed to. */
+  readonly dataRecipient: string;
+  /** The host's: opens the index, nothing else. */
+  readonly indexRecipient: string;
+  /** Ed25519, 64 hex digits. */
   readonly hostPublicKey: string;
   readonly adminPublicKey: string;
 }

@@ -1,20 +1,21 @@
 import type { Clock } from '../core/clock.ts';
 import { isLifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
+import type { RepositoryConfig } from './config-file.ts';
 import { stateOf } from './log-state.ts';
 import type { CommitLog } from './log.ts';
 import { OBJECT_CLASSES, promisedSha256 } from './object-names.ts';
 import type { PruneOptions, PruneResult } from './port.ts';
 import type { RecordOf, Signer } from './record.ts';
+import { recoveryKeys } from './recovery-keys.ts';
 import { readRefs } from './refs.ts';
 
 /** Objects in one `mark`, so that a record stays below 400 KB. */
 const LONGEST_MARK = 4096;
-/** `keys/` holds the one object that every reader needs. */
-const PRUNED_CLASSES = OBJECT_CLASSES.filter((objectClass) => objectClass !== 'keys');
 
 export interface PruneContext {
   readonly store: ObjectStore;
+  readonly config: RepositoryConfig;
   readonly log: CommitLog;
   readonly clock: Clock;
   /** Not asked for in a dry run. */
@@ -105,14 +106,18 @@ interface DeadObject {
   readonly sizeBytes: number;
 }
 
-/** Listed, but needed by no snapshot, not marked, and older than the grace period. */
-async function deadObjects({ store, log, clock }: PruneContext, graceMs: number): Promise<DeadObject[]> {
+/** Listed, but needed by no snapshot and no reader, not marked, and older than the grace period. */
+async function deadObjects(
+  { store, config, log, clock }: PruneContext,
+  graceMs: number,
+): Promise<DeadObject[]> {
   const { records, openMarks } = stateOf(log.entries);
   const needed = await neededObjects(store, records.values());
+  needed.add(config.id_key_object).add(recoveryKeys(config, log.entries).dataKeyObject);
   const marked = new Set([...openMarks.values()].flat());
   const youngest = clock.now().getTime() - graceMs;
   const dead: DeadObject[] = [];
-  for (const objectClass of PRUNED_CLASSES) {
+  for (const objectClass of OBJECT_CLASSES) {
     for await (const { key, sizeBytes, modified } of store.list(`${objectClass}/`)) {
       if (promisedSha256(key) === undefined || needed.has(key) || marked.has(key)) continue;
       if (modified.getTime() <= youngest) dead.push({ key, sizeBytes });

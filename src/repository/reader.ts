@@ -4,6 +4,7 @@ import { LifeboatError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { createBlobTable } from './blob-table.ts';
+import type { DataKey } from './data-key.ts';
 import { readIdKey } from './id-key.ts';
 import { loadKnownBlobs, type KnownBlobs } from './known-blobs.ts';
 import { readRoot, readShard } from './manifest-reader.ts';
@@ -23,24 +24,29 @@ export interface Reader {
 
 export interface ReaderOptions {
   readonly store: ObjectStore;
-  readonly identities: readonly Secret[];
-  readonly keyObject: string;
+  /** The data key, opened when it is needed. */
+  readonly dataKey: () => Promise<DataKey>;
+  readonly idKeyObject: string;
 }
 
 /**
- * Reads snapshots with a recovery identity. Manifests say where their blobs are, so that a restore needs no index; the index
+ * Reads snapshots with the data key. Manifests say where their blobs are, so that a restore needs no index; the index
  * is only asked for content whose manifest was not read here.
  */
 export function createReader(options: ReaderOptions): Reader {
-  const { store, identities } = options;
+  const { store } = options;
   const places = createBlobTable();
   const packKeys: string[] = [];
   const packNumbers = new Map<string, number>();
   let packs: Promise<PackCache> | undefined;
   let index: Promise<KnownBlobs> | undefined;
 
-  const openPacks = async (): Promise<PackCache> =>
-    createPackCache(store, identities, await readIdKey(store, options.keyObject, identities));
+  const dataIdentity = async (): Promise<readonly Secret[]> => [(await options.dataKey()).identity];
+
+  const openPacks = async (): Promise<PackCache> => {
+    const identities = await dataIdentity();
+    return createPackCache(store, identities, await readIdKey(store, options.idKeyObject, identities));
+  };
 
   const place = (blob: string, packKey: string): void => {
     let number = packNumbers.get(packKey);
@@ -54,7 +60,7 @@ export function createReader(options: ReaderOptions): Reader {
   const packOf = async (blob: string): Promise<string> => {
     const read = places.get(blob);
     if (read !== undefined) return packKeys[read.pack]!;
-    index ??= loadKnownBlobs(store, identities, new Set());
+    index ??= loadKnownBlobs(store, await dataIdentity(), new Set());
     const { table, packs: indexed } = await index;
     const found = table.get(blob);
     if (found !== undefined) return indexed[found.pack]!.key;
@@ -96,7 +102,7 @@ export function createReader(options: ReaderOptions): Reader {
 
   return {
     async root(record) {
-      const root = await readRoot(store, record.manifest, record.id, identities);
+      const root = await readRoot(store, record.manifest, record.id, await dataIdentity());
       for (const [blob, number] of Object.entries(root.where)) {
         const packKey = root.packs[number];
         if (packKey === undefined)
@@ -106,6 +112,7 @@ export function createReader(options: ReaderOptions): Reader {
       return root;
     },
     async *mediaFiles(record) {
+      const identities = await dataIdentity();
       const { shards } = await readRoot(store, record.manifest, record.id, identities);
       for (const shard of shards) {
         for await (const { file, packs: filePacks } of readShard(store, shard, identities)) {
@@ -119,7 +126,7 @@ export function createReader(options: ReaderOptions): Reader {
     readArchive: (archive) =>
       Readable.from(
         (async function* () {
-          yield await getSealed(store, archive.object, identities);
+          yield await getSealed(store, archive.object, await dataIdentity());
         })(),
         { objectMode: false },
       ),

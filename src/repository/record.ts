@@ -2,6 +2,7 @@ import { z } from '../config/zod.ts';
 import { verifyEd25519, type SigningKey } from '../core/ed25519.ts';
 import { LifeboatError } from '../core/errors.ts';
 import { logKey, sha256Hex } from './object-names.ts';
+import { keyObjectSchema, recipientsSchema } from './recipient.ts';
 
 /**
  * A record of the commit log, `log/<seq>.json`. Exactly two lines, each ended by one newline: the JSON body, and 128
@@ -59,6 +60,13 @@ const bodySchema = z.discriminatedUnion('type', [
   z.strictObject({ ...adminOnly, type: z.literal('pin'), snapshot: snapshotId, pinned: z.boolean() }),
   /** Objects that are about to be deleted; nobody may lean on them from here on. */
   z.strictObject({ ...adminOnly, type: z.literal('mark'), objects: z.array(z.string()).min(1) }),
+  /** Who can open the repository from here on: `data_key` holds the data key, sealed to them. */
+  z.strictObject({
+    ...adminOnly,
+    type: z.literal('recipients'),
+    recipients: recipientsSchema,
+    data_key: keyObjectSchema,
+  }),
   /** All objects of the mark with this sequence number are gone. */
   z.strictObject({ ...adminOnly, type: z.literal('done'), mark: z.int().positive() }),
 ]);
@@ -70,6 +78,7 @@ const KNOWN_TYPES: ReadonlySet<string> = new Set([
   'drill',
   'forget',
   'pin',
+  'recipients',
   'mark',
   'done',
 ]);

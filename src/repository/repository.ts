@@ -3,17 +3,19 @@ import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { checkRepository } from './check.ts';
-import { decodeConfig, type RepositoryConfig } from './config-file.ts';
+import { addRecipients, removeRecipients } from './change-recipients.ts';
+import { decodeConfig } from './config-file.ts';
 import { readAdminKey, readHostKey } from './key-files.ts';
 import { loadKnownBlobs } from './known-blobs.ts';
 import { resolveSnapshot, stateOf } from './log-state.ts';
 import { openLog } from './log.ts';
 import { CONFIG_KEY, sha256Hex } from './object-names.ts';
-import type { KeyListing, Repository } from './port.ts';
+import type { DataKey } from './data-key.ts';
+import type { Repository } from './port.ts';
 import { prune } from './prune.ts';
 import { createReader } from './reader.ts';
 import type { RecordOf, Signer } from './record.ts';
-import { recipientOf } from './seal.ts';
+import { openDataKey, recoveryKeys } from './recovery-keys.ts';
 import { savedHeadPath } from './saved-head.ts';
 import { createBackupWriter } from './writer.ts';
 
@@ -52,7 +54,6 @@ export async function openRepository(
     savedHeadPath: savedHeadPath(options.stateDirectory, config.repo_id),
     clock,
   });
-  const reader = createReader({ store, identities, keyObject: config.key_object });
   const hostKey = () => readHostKey(options.hostKeyFile, config.repo_id, config.host_pub);
   const adminSigner = () => readAdminKey(options.adminKeyFile, config.repo_id, config.admin_pub);
 
@@ -63,6 +64,15 @@ export async function openRepository(
     await log.saveHead().catch(() => {});
     return stateOf(log.entries);
   };
+  let opened: Promise<DataKey> | undefined;
+  const dataKey = (): Promise<DataKey> => {
+    const opening = (opened ??= current().then(() =>
+      openDataKey(store, config, recoveryKeys(config, log.entries), identities),
+    ));
+    opening.catch(() => (opened = undefined));
+    return opening;
+  };
+  const reader = createReader({ store, dataKey, idKeyObject: config.id_key_object });
   const recordOf = async (snapshotId: string): Promise<RecordOf<'snapshot'>> => {
     const { snapshots, records } = await current();
     return records.get(resolveSnapshot(snapshots, snapshotId).id)!;
@@ -104,12 +114,7 @@ export async function openRepository(
       });
     },
     async manifest(snapshotId) {
-      const record = await recordOf(snapshotId);
-      const { manifest } = await reader.root(record).catch(async (error: unknown) => {
-        throw isLifeboatError(error, 'identity-wrong')
-          ? await wrongIdentity(identities, config, error)
-          : error;
-      });
+      const { manifest } = await reader.root(await recordOf(snapshotId));
       return manifest;
     },
     async *mediaFiles(snapshotId) {
@@ -142,13 +147,27 @@ export async function openRepository(
         () => void resolveSnapshot(stateOf(log.entries).snapshots, id),
       );
     },
-    prune: (pruneOptions) => prune({ store, log, clock, adminSigner }, pruneOptions),
+    prune: (pruneOptions) => prune({ store, config, log, clock, adminSigner }, pruneOptions),
     async recordEvidence({ type, snapshotId, result, summary }) {
       const signer = await anySigner();
       const { id } = await recordOf(snapshotId);
       await log.append({ type, snapshot: id, result, summary: { ...summary } }, signer);
     },
-    keys: async () => listKeys(config),
+    addRecipients: (recipients) => addRecipients({ store, config, log, identities, adminSigner }, recipients),
+    removeRecipients: (recipients) =>
+      removeRecipients({ store, config, log, identities, adminSigner }, recipients),
+    async keys() {
+      await current();
+      const { recipients, dataKeyObject } = recoveryKeys(config, log.entries);
+      return {
+        recipients,
+        dataKeyObject,
+        dataRecipient: config.data_recipient,
+        indexRecipient: config.index_recipient,
+        hostPublicKey: config.host_pub,
+        adminPublicKey: config.admin_pub,
+      };
+    },
   };
 }
 
@@ -160,36 +179,6 @@ function refuseForget(snapshots: Awaited<ReturnType<Repository['snapshots']>>, i
     if (snapshot.pinned)
       throw new LifeboatError('usage', `snapshot ${id} is pinned`, { hint: 'Unpin it first.' });
   }
-}
-
-function listKeys(config: RepositoryConfig): KeyListing {
-  const recovery = config.recipients.map((recipient) => ({
-    recipient,
-    opens: ['packs', 'manifests', 'archives', 'index'],
-  }));
-  const host = config.index_recipients.filter((recipient) => !config.recipients.includes(recipient));
-  return {
-    recipients: [...recovery, ...host.map((recipient) => ({ recipient, opens: ['index'] }))],
-    hostPublicKey: config.host_pub,
-    adminPublicKey: config.admin_pub,
-  };
-}
-
-/** Names whose they are, and whose are wanted: people have several files. */
-async function wrongIdentity(
-  identities: readonly Secret[],
-  { recipients }: RepositoryConfig,
-  cause: LifeboatError,
-): Promise<LifeboatError> {
-  const given = await Promise.all(identities.map((identity) => recipientOf(identity.reveal())));
-  return new LifeboatError(
-    'identity-wrong',
-    `none of the given identities opens this repository: given is that of ${given.join(', ')}, needed that of ${recipients.join(' or ')}`,
-    {
-      hint: 'The file of an identity says whose it is in its line `# public key:`. Name the right one with --identity FILE.',
-      cause,
-    },
-  );
 }
 
 function missingRepository(store: ObjectStore, cause: unknown): LifeboatError {

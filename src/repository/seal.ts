@@ -8,7 +8,7 @@ import { inWorker } from './worker-pool.ts';
  * Whole age v1 files (C2SP age specification), readable by `age -d`. Headers come from age-encryption; the payload is ours
  * because node:crypto is several times as fast as the JavaScript cipher of that library, which a restore of media feels.
  */
-/** Encrypts to every recipient (`age1...`). Errors: `config-invalid` for none, malformed or mixed recipients. */
+/** Encrypts to every recipient (`age1...`). Errors: `recipient-invalid` for none, malformed or mixed recipients. */
 export async function seal(plaintext: Uint8Array, recipients: readonly string[]): Promise<Uint8Array> {
   const { header, fileKey } = await newHeader(recipients);
   return sealPayload(header, fileKey, plaintext);
@@ -59,7 +59,7 @@ export async function newHeader(
     try {
       encrypter.addRecipient(recipient);
     } catch (cause) {
-      throw new LifeboatError('config-invalid', `not an age recipient: ${JSON.stringify(recipient)}`, {
+      throw new LifeboatError('recipient-invalid', `not an age recipient: ${JSON.stringify(recipient)}`, {
         cause,
       });
     }
@@ -74,9 +74,13 @@ export async function newHeader(
   });
   // A recipient that is a point of low order is only found out here.
   const empty = await encrypter.encrypt(new Uint8Array()).catch((cause: unknown) => {
-    throw new LifeboatError('config-invalid', `cannot seal to the age recipients ${recipients.join(', ')}`, {
-      cause,
-    });
+    throw new LifeboatError(
+      'recipient-invalid',
+      `cannot seal to the age recipients ${recipients.join(', ')}`,
+      {
+        cause,
+      },
+    );
   });
   if (fileKey === undefined)
     throw new LifeboatError('internal', 'age-encryption made a header without a file key');
@@ -85,10 +89,10 @@ export async function newHeader(
 
 /** age refuses files for both kinds, because the classic recipient would undo what the post-quantum one is for; the library does not. */
 function requireUniform(recipients: readonly string[]): void {
-  if (recipients.length === 0) throw new LifeboatError('config-invalid', 'no age recipient to seal to');
+  if (recipients.length === 0) throw new LifeboatError('recipient-invalid', 'no age recipient to seal to');
   const postQuantum = recipients.filter((recipient) => /^age1(pq|tagpq)1/.test(recipient));
   if (postQuantum.length === 0 || postQuantum.length === recipients.length) return;
-  throw new LifeboatError('config-invalid', 'post-quantum and classic age recipients are mixed', {
+  throw new LifeboatError('recipient-invalid', 'post-quantum and classic age recipients are mixed', {
     hint: 'Use recipients of one kind only: all `age1pq1...` or all `age1...`.',
   });
 }

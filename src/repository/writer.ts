@@ -19,6 +19,7 @@ import { putSealed, type PutResult } from './objects.ts';
 import { createPackWriter } from './pack-writer.ts';
 import type { BackupWriter, CommitResult } from './port.ts';
 import type { RecordOf } from './record.ts';
+import { recoveryKeys } from './recovery-keys.ts';
 import { putRefs } from './refs.ts';
 import { filePieces, storeStream } from './store-stream.ts';
 import { compressText } from './zstd-text.ts';
@@ -47,14 +48,14 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
   /** Marks in records after this one may name objects that this backup leans on. */
   const readUpTo = log.entries.length;
   const { idKey } = hostKey;
-  const { recipients } = config;
+  const recipients = [config.data_recipient];
   const { whole_bytes: wholeBytes, piece_bytes: pieceBytes } = config.chunk.file;
   const packs = createPackWriter({
     store,
     known,
     idKey,
     recipients,
-    indexRecipients: config.index_recipients,
+    indexRecipients: [config.data_recipient, config.index_recipient],
     packTargetBytes: options.packTargetBytes,
   });
   const media = createMediaShards({ store, known, packs, idKey, recipients });
@@ -124,7 +125,8 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
 
   /** What the snapshot leans on may have been protected long ago. The snapshot is there already, and must not fail by this. */
   const protect = async (needed: readonly string[]): Promise<string | undefined> => {
-    const plain = [CONFIG_KEY, config.key_object, ...Object.keys(config.recovery_kit)];
+    const { dataKeyObject } = recoveryKeys(config, log.entries);
+    const plain = [CONFIG_KEY, dataKeyObject, config.id_key_object, ...Object.keys(config.recovery_kit)];
     const records = log.entries.map(({ seq }) => logKey(seq));
     try {
       await store.protect?.([...plain, ...needed, ...records]);

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { generateIdentity } from '../../src/repository/seal.ts';
 import { backUp, makeRepository, sampleSource, type Fixture, type Source } from '../repository/fixture.ts';
 import { listAll } from '../repository/memory-store.ts';
 
@@ -61,8 +62,40 @@ it('restores any snapshot with age, zstd, jq and tar alone, equal to the source'
     expect(JSON.parse(await readFile(join(target, 'manifest.json'), 'utf8'))).toMatchObject({
       homeserver: { serverName: 'example.com' },
     });
+    expect(await readdir(join(fixture.directory, 'private'))).toEqual([]);
     await run('find', [target, '-name', '.recover-*']).then(({ stdout }) => expect(stdout).toBe(''));
   }
+});
+
+it('restores old and new snapshots with an identity alone that was added later, and with none that was removed', async () => {
+  await using fixture = await makeRepository();
+  const sources = { old: sampleSource('old'), new: sampleSource('new') };
+  const { entry: old } = await backUp(await fixture.open(), sources.old);
+  const [added, last] = await Promise.all([generateIdentity(), generateIdentity()]);
+  const repository = await fixture.open();
+  await repository.addRecipients([added.recipient]);
+  await repository.addRecipients([last.recipient]);
+  const { entry: recent } = await backUp(await fixture.open(), sources.new);
+  await repository.prune({ dryRun: false, graceMs: 0 });
+
+  for (const { identity } of [added, last]) {
+    const bash = await handTools(fixture, identity);
+    for (const [{ id }, source] of [
+      [old, sources.old],
+      [recent, sources.new],
+    ] as const) {
+      const target = join(fixture.directory, `target-${identity === last.identity}-${id}`);
+      await bash(id, target);
+      expect((await readFile(join(target, 'database/all.dump'))).equals(source.dump)).toBe(true);
+      expect(await readFile(join(target, 'keys/etc/example.signing.key'), 'utf8')).toBe(source.signingKey);
+    }
+  }
+
+  await repository.removeRecipients([last.recipient]);
+  const bash = await handTools(fixture, last.identity);
+  await expect(bash('latest', join(fixture.directory, 'target-removed'))).rejects.toThrow(
+    'the identity does not open the data key',
+  );
 });
 
 it('does not list a forgotten snapshot, and stops at a damaged object or a wrong identity', async () => {
@@ -92,17 +125,24 @@ it('does not list a forgotten snapshot, and stops at a damaged object or a wrong
     `AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ\n`,
   );
   await expect(bash('latest', join(fixture.directory, 'target-wrong'))).rejects.toThrow('age');
+  expect(await readdir(join(fixture.directory, 'private'))).toEqual([]);
 });
 
-async function handTools(fixture: Fixture): Promise<(...args: string[]) => Promise<{ stdout: string }>> {
+/** `private` below the fixture's directory is where the script may keep the data key. */
+async function handTools(
+  fixture: Fixture,
+  secret = fixture.identity,
+): Promise<(...args: string[]) => Promise<{ stdout: string }>> {
   const bin = join(fixture.directory, 'bin');
-  await mkdir(bin, { recursive: true });
-  for (const tool of TOOLS) await symlink((await run('which', [tool])).stdout.trim(), join(bin, tool));
+  const privateDirectory = join(fixture.directory, 'private');
+  await mkdir(privateDirectory, { recursive: true });
+  if ((await mkdir(bin, { recursive: true })) !== undefined)
+    for (const tool of TOOLS) await symlink((await run('which', [tool])).stdout.trim(), join(bin, tool));
   const identity = join(fixture.directory, 'identity.txt');
-  await writeFile(identity, `# recovery\n${fixture.identity.reveal()}\n`, { mode: 0o600 });
+  await writeFile(identity, `# recovery\n${secret.reveal()}\n`, { mode: 0o600 });
   return (...args) =>
     run(join(bin, 'bash'), [join(fixture.root, 'recover.sh'), identity, ...args], {
-      env: { PATH: bin },
+      env: { PATH: bin, TMPDIR: privateDirectory },
       cwd: fixture.directory,
     });
 }

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { systemClock } from '../../src/core/clock.ts';
 import type { Secret } from '../../src/core/secret.ts';
+import { decodeConfig } from '../../src/repository/config-file.ts';
+import { readDataKey } from '../../src/repository/data-key.ts';
 import { createRepository } from '../../src/repository/init.ts';
 import type { Manifest } from '../../src/repository/manifest.ts';
 import type { BackupWriter, CommitResult, Repository } from '../../src/repository/port.ts';
@@ -64,6 +66,12 @@ export function openOptions(directory: string): OpenRepositoryOptions {
     version: '0.1.0',
     packTargetBytes: PACK_BYTES,
   };
+}
+
+/** The secret that opens all contents, which lies in clear nowhere. */
+export async function dataIdentityOf({ store, identity }: Fixture): Promise<Secret> {
+  const config = decodeConfig(await store.get('lifeboat.json'), store.location);
+  return (await readDataKey(store, config.data_key_object, config.data_recipient, [identity])).identity;
 }
 
 export interface Source {

@@ -4,10 +4,18 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { createRepository } from '../../src/repository/init.ts';
-import { generateIdentity } from '../../src/repository/seal.ts';
+import { generateIdentity, recipientOf } from '../../src/repository/seal.ts';
 import { openRepository } from '../../src/repository/repository.ts';
 import type { ObjectStore } from '../../src/storage/port.ts';
-import { backUp, makeRepository, openOptions, readBack, sampleSource, temporaryFolder } from './fixture.ts';
+import {
+  backUp,
+  dataIdentityOf,
+  makeRepository,
+  openOptions,
+  readBack,
+  sampleSource,
+  temporaryFolder,
+} from './fixture.ts';
 import { aroundPut, createMemoryStore, listAll } from './memory-store.ts';
 
 describe('init', () => {
@@ -32,6 +40,20 @@ describe('init', () => {
     expect(everything).not.toContain(fixture.identity.reveal());
   });
 
+  it('writes the data key in clear nowhere, and neither does a backup, a restore or another recipient', async () => {
+    await using fixture = await makeRepository();
+    const repository = await fixture.open();
+    const { entry } = await backUp(repository, sampleSource());
+    await readBack(repository, entry.id);
+    await repository.addRecipients([(await generateIdentity()).recipient]);
+    const secret = (await dataIdentityOf(fixture)).reveal();
+    const names = await readdir(fixture.directory, { recursive: true, withFileTypes: true });
+    const files = names.filter((name) => name.isFile()).map((name) => join(name.parentPath, name.name));
+    expect(files.length).toBeGreaterThan(10);
+    for (const file of files) expect((await readFile(file)).includes(secret), file).toBe(false);
+    expect(inspect(repository) + JSON.stringify(repository)).not.toContain('AGE-SECRET-KEY');
+  });
+
   it('seals to the recipients that are given, and makes no identity then', async () => {
     await using folder = await temporaryFolder();
     const keys = await Promise.all([generateIdentity(), generateIdentity()]);
@@ -48,11 +70,11 @@ describe('init', () => {
 
   it('lists who can open what, without any secret', async () => {
     await using fixture = await makeRepository();
-    const { recipients, hostPublicKey, adminPublicKey } = await (await fixture.open()).keys();
-    expect(recipients.map(({ opens }) => opens)).toEqual([
-      ['packs', 'manifests', 'archives', 'index'],
-      ['index'],
-    ]);
+    const keys = await (await fixture.open()).keys();
+    const { recipients, dataRecipient, indexRecipient, hostPublicKey, adminPublicKey } = keys;
+    expect(recipients).toEqual([{ recipient: await recipientOf(fixture.identity.reveal()), since: 1 }]);
+    expect(new Set([recipients[0]!.recipient, dataRecipient, indexRecipient]).size).toBe(3);
+    expect(JSON.stringify(keys)).not.toContain('SECRET');
     expect([hostPublicKey, adminPublicKey]).toEqual([
       expect.stringMatching(/^[0-9a-f]{64}$/),
       expect.stringMatching(/^[0-9a-f]{64}$/),
@@ -85,7 +107,7 @@ describe('init', () => {
 
   it('can be repeated when it failed at any of its writes', async () => {
     await using folder = await temporaryFolder();
-    const writes = 5;
+    const writes = 6;
     for (let failing = 1; failing <= writes; failing += 1) {
       const store = createMemoryStore();
       let put = 0;
@@ -112,12 +134,17 @@ describe('init', () => {
     await expect(init(folder.path, store)).rejects.toMatchObject({ code: 'usage' });
   });
 
-  it('refuses a recipient that is none', async () => {
+  it('refuses a recipient that is none, or is given twice, before it makes anything', async () => {
     await using folder = await temporaryFolder();
-    await expect(
-      init(folder.path, createMemoryStore(), { recipients: ['age1nonsense'] }),
-    ).rejects.toMatchObject({ code: 'config-invalid' });
-    expect(await readdir(folder.path)).toEqual([]);
+    const { identity, recipient } = await generateIdentity();
+    const store = createMemoryStore();
+    for (const recipients of [['age1nonsense'], [recipient, recipient], [identity.reveal()]]) {
+      await expect(init(folder.path, store, { recipients })).rejects.toMatchObject({
+        code: 'recipient-invalid',
+        message: expect.not.stringContaining('AGE-SECRET'),
+      });
+    }
+    expect([await readdir(folder.path), store.objects.size]).toEqual([[], 0]);
   });
 });
 

@@ -35,6 +35,11 @@ const snapshot: RecordDraft = {
   lifeboat_version: '0.1.0',
 };
 const forget: RecordDraft = { type: 'forget', snapshots: [{ id: '2'.repeat(32), reason: 'old' }] };
+const recipients: RecordDraft = {
+  type: 'recipients',
+  recipients: [`age1${'q'.repeat(58)}`],
+  data_key: `keys/${'d'.repeat(64)}.age`,
+};
 
 describe('a log record', () => {
   it('is one line of JSON and one line of 128 hex digits, and reads back', () => {
@@ -88,46 +93,52 @@ describe('a log record', () => {
     forget,
     { type: 'mark', objects: ['packs/x'] },
     { type: 'done', mark: 3 },
+    recipients,
     { type: 'pin', snapshot: '2'.repeat(32), pinned: false },
     { type: 'init' },
   ] satisfies RecordDraft[])(
     'of the type $type is refused with a good signature of the host key',
     (draft) => {
       expect(() => encodeRecord(draft, place, host, time)).toThrow();
-      const body = {
-        v: 1,
-        repo_id: place.repositoryId,
-        seq: 7,
-        prev_sha256: place.previousSha256,
-        config_sha256: place.configSha256,
-        time: time.toISOString(),
-        signer: 'host',
-        ...draft,
-      };
-      expect(() => decodeRecord(signed(body, host), place)).toThrow(
+      expect(() => decodeRecord(signed(bodyOf(draft, 'host'), host), place)).toThrow(
         `a ${draft.type} record must be signed by the admin key`,
       );
     },
   );
 
+  it.each([
+    ['nobody', { recipients: [] }],
+    ['the same one twice', { recipients: [...recipients.recipients, ...recipients.recipients] }],
+    ['a post-quantum key', { recipients: [`age1pq1${'q'.repeat(1952)}`] }],
+    ['an object of another class', { data_key: `packs/dd/${'d'.repeat(64)}.age` }],
+    ['a path that leads out', { data_key: `keys/../${'d'.repeat(64)}.age` }],
+  ])('of recipients that names %s is refused with a good signature', (_, change) => {
+    expect(() => decodeRecord(signed(bodyOf({ ...recipients, ...change }, 'admin'), admin), place)).toThrow(
+      'is refused',
+    );
+  });
+
   it('of a later type is verified and kept without a meaning', () => {
-    const body = {
-      v: 1,
-      repo_id: place.repositoryId,
-      seq: 7,
-      prev_sha256: place.previousSha256,
-      config_sha256: place.configSha256,
-      time: time.toISOString(),
-      signer: 'admin',
-      type: 'rekey',
-      keys: [],
-    };
+    const body = bodyOf({ type: 'rekey', keys: [] }, 'admin');
     expect(decodeRecord(signed(body, admin), place)).toMatchObject({ type: 'rekey', body: undefined });
     expect(() => decodeRecord(signed(body, { role: 'admin', key: stranger }), place)).toThrow(
       'the signature is not one of',
     );
   });
 });
+
+function bodyOf(draft: object, signer: Signer['role']): object {
+  return {
+    v: 1,
+    repo_id: place.repositoryId,
+    seq: place.seq,
+    prev_sha256: place.previousSha256,
+    config_sha256: place.configSha256,
+    time: time.toISOString(),
+    signer,
+    ...draft,
+  };
+}
 
 function signed(body: object, signer: Signer): Uint8Array {
   const line = Buffer.from(JSON.stringify(body));

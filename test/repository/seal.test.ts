@@ -163,7 +163,7 @@ describe('keys', () => {
     const hybridRecipient = await recipientOf(hybrid);
     same(await unseal(await seal(Buffer.from('x'), [hybridRecipient]), [hybrid]), Buffer.from('x'));
     await expect(seal(Buffer.from('x'), [hybridRecipient, recipient])).rejects.toMatchObject({
-      code: 'config-invalid',
+      code: 'recipient-invalid',
     });
   });
 
@@ -172,6 +172,6 @@ describe('keys', () => {
     ['a malformed recipient', ['age1qqq']],
     ['something else than a recipient', ['ssh-ed25519 AAAA']],
   ])('are refused: %s', async (_, recipients) => {
-    await expect(seal(Buffer.from('x'), recipients)).rejects.toMatchObject({ code: 'config-invalid' });
+    await expect(seal(Buffer.from('x'), recipients)).rejects.toMatchObject({ code: 'recipient-invalid' });
   });
 });

@@ -14,11 +14,12 @@ export const keysCommand = defineCommand({
   exits: OPENING,
   run: async (_input, { repository, output }) => {
     const opened = await repository();
-    const { recipients, hostPublicKey, adminPublicKey } = await opened.keys();
+    const { recipients, indexRecipient, hostPublicKey, adminPublicKey } = await opened.keys();
     output.message('summary', {
       command: 'keys',
       repository: opened.id,
       recipients,
+      index_recipient: indexRecipient,
       host_public_key: hostPublicKey,
       admin_public_key: adminPublicKey,
       can_read: opened.canRead,
@@ -26,7 +27,8 @@ export const keysCommand = defineCommand({
     output.print(
       table([
         ['KEY', 'MAY', 'PUBLIC VALUE'],
-        ...recipients.map(({ recipient, opens }) => ['recipient', `open ${opens.join(', ')}`, recipient]),
+        ...recipients.map(({ recipient }) => ['recovery', 'open everything', recipient]),
+        ['host', 'open the index', indexRecipient],
         ['host', 'add snapshots', hostPublicKey],
         ['admin', 'forget, pin, prune', adminPublicKey],
       ]),

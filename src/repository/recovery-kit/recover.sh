@@ -38,16 +38,35 @@ mkdir -p -- "$3"
 target=$(realpath -- "$3")
 [ -z "$(ls -A -- "$target")" ] || die "$target is not empty"
 work=$(mktemp -d -- "$target/.recover-XXXXXX")
-trap 'rm -rf -- "$work"' EXIT
+# The data key is in clear only here: a directory of mode 700, in memory where that can be had.
+private=${TMPDIR:-/dev/shm}
+{ [ -d "$private" ] && [ -w "$private" ]; } || private=/tmp
+secret=$(mktemp -d -- "$private/recover-XXXXXX")
+trap 'rm -rf -- "$work" "$secret"' EXIT
 mkdir -- "$work/blobs"
 
 # The name of an object is the SHA-256 of its bytes: anything else is not what the signed log names.
-opened() {
+intact() {
   case "$1" in *..* | /*) die "bad object name $1" ;; esac
   [ -f "$repository/$1" ] || die "object $1 is missing"
   name=${1##*/}
   [ "$(sha256sum <"$repository/$1" | cut -c 1-64)" = "${name%%.*}" ] || die "object $1 is damaged"
-  age -d -i "$identity" "$repository/$1"
+}
+
+# The identity opens the data key, and that everything else. The newest list of recipients in the log names its object,
+# lifeboat.json the first one.
+data_key=$(
+  for record in "$repository"/log/*.json; do head -n 1 -- "$record"; done |
+    jq -r -n --slurpfile config "$repository/lifeboat.json" \
+      '[$config[0].data_key_object, (inputs | select(.type == "recipients") | .data_key)] | last'
+)
+intact "$data_key"
+age -d -i "$identity" -o "$secret/data-key.txt" "$repository/$data_key" ||
+  die "the identity does not open the data key, $data_key"
+
+opened() {
+  intact "$1"
+  age -d -i "$secret/data-key.txt" "$repository/$1"
 }
 
 # Blob ids on standard input -> content. Frames of zstd can be joined before they are decompressed; the empty one in front
