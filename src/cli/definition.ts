@@ -8,6 +8,8 @@ export type ExitName = keyof typeof EXIT;
 export interface Command {
   /** `list`, or `config validate` for a command of a group. */
   readonly name: string;
+  /** Of a group: what its name alone stands for. */
+  readonly isDefault?: boolean;
   readonly summary: string;
   readonly description: string;
   readonly arguments: readonly ArgumentDefinition[];
@@ -22,7 +24,7 @@ export interface Command {
 }
 
 export interface ArgumentDefinition {
-  /** `SNAPSHOT`, or `[SNAPSHOT]` when it may be left out. */
+  /** `SNAPSHOT`, `[SNAPSHOT]` when it may be left out, or `AGE1...` for one or more. */
   readonly name: string;
   readonly description: string;
 }

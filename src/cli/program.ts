@@ -86,7 +86,11 @@ function buildProgram(
 }
 
 function addCommand(parent: Commander, name: string, definition: Command, onRun: OnRun): void {
-  const command = parent.command(name).summary(definition.summary).description(definition.description);
+  const { isDefault = false } = definition;
+  const command = parent
+    .command(name, { isDefault })
+    .summary(definition.summary)
+    .description(definition.description);
   for (const argument of definition.arguments) {
     command.argument(
       argument.name.startsWith('[') ? argument.name : `<${argument.name}>`,
@@ -108,7 +112,7 @@ function addCommand(parent: Commander, name: string, definition: Command, onRun:
     onRun({
       kind: 'run',
       command: definition,
-      input: { arguments: command.processedArgs as (string | undefined)[], options },
+      input: { arguments: command.processedArgs.flat() as (string | undefined)[], options },
       flags,
     });
   });

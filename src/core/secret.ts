@@ -33,9 +33,12 @@ export class Secret {
   }
 }
 
-/** Replaces every registered secret, and the password of every URL, in a text. */
+/** Secret keys of age in any letter case: people paste them where a public key is asked for. */
+const AGE_SECRET_KEY = /AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]{20,}/gi;
+
+/** Replaces every registered secret, every secret key of age, and the password of every URL, in a text. */
 export function maskSecrets(text: string): string {
-  let masked = text.replace(/(\/\/[^/\s:@]*):[^/\s@]+@/g, '$1:[secret]@');
+  let masked = text.replace(/(\/\/[^/\s:@]*):[^/\s@]+@/g, '$1:[secret]@').replace(AGE_SECRET_KEY, '[secret]');
   for (const value of registered) {
     if (masked.includes(value)) masked = masked.replaceAll(value, '[secret]');
     const escaped = JSON.stringify(value).slice(1, -1);

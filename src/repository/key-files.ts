@@ -164,7 +164,7 @@ function signerOf(role: Role, seed: string, publicKey: string, path: string | un
 const HINT: Readonly<Record<Role, string>> = {
   host: 'Backups run on the host where `lifeboat init` wrote the host key; name its file as repository.host_key_file.',
   admin:
-    'Forget, pin and prune need the admin key; run them where it is kept, or name its file as repository.admin_key_file.',
+    'Forget, pin, prune and changes of the recipients need the admin key; run them where it is kept, or name its file as repository.admin_key_file.',
 };
 
 function missingKey(role: Role, problem: string, cause?: unknown): LifeboatError {

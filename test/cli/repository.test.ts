@@ -52,7 +52,7 @@ describe('commands on a repository', () => {
       ['list'],
       ['show', 'latest'],
       ['check'],
-      ['keys'],
+      ['keys', 'list'],
       ['prune', '--dry-run'],
       ['config', 'validate'],
     ]) {

@@ -9,7 +9,8 @@ import { doctorCommand } from './doctor.ts';
 import { drillCommand } from './drill.ts';
 import { forgetCommand } from './forget.ts';
 import { initCommand } from './init.ts';
-import { keysCommand } from './keys.ts';
+import { keysAddCommand, keysRemoveCommand } from './keys-change.ts';
+import { keysListCommand } from './keys-list.ts';
 import { listCommand } from './list.ts';
 import { pinCommand, unpinCommand } from './pin.ts';
 import { pruneCommand } from './prune.ts';
@@ -32,7 +33,9 @@ export const COMMANDS: readonly Command[] = [
   forgetCommand,
   pinCommand,
   unpinCommand,
-  keysCommand,
+  keysListCommand,
+  keysAddCommand,
+  keysRemoveCommand,
   configValidateCommand,
   configSchemaCommand,
   doctorCommand,
