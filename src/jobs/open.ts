@@ -34,7 +34,7 @@ export async function openAt(place: RepositoryPlace, clock: Clock): Promise<Repo
 }
 
 /** A file as `age-keygen` writes it: identities, one a line, and comments. Errors: `identity-missing`, `key-file-mode`. */
-async function readIdentities(file: string): Promise<Secret[]> {
+export async function readIdentities(file: string): Promise<Secret[]> {
   const text = await readPrivately(file).catch((error: unknown) => {
     if (isLifeboatError(error)) throw error;
     throw new LifeboatError('identity-missing', `cannot read the identity ${file}: ${messageOf(error)}`, {

@@ -15,6 +15,8 @@ export interface Repository {
   startBackup(): Promise<BackupWriter>;
   /** Needs an identity. Errors: `identity-missing`, `identity-wrong`, `repository-damaged`. */
   manifest(snapshotId: string): Promise<Manifest>;
+  /** Opens the data key, and nothing else. Errors: as `manifest`. */
+  requireReadable(): Promise<void>;
   mediaFiles(snapshotId: string): AsyncIterable<MediaFile>;
   /** Content in order; fails (never ends early) when a blob is missing or damaged. */
   read(content: Content): Readable;
@@ -44,6 +46,11 @@ export interface Repository {
   addRecipients(recipients: readonly string[]): Promise<readonly RecoveryRecipient[]>;
   /** The same the other way round. age cannot revoke: who has opened the data key before may have kept it. */
   removeRecipients(recipients: readonly string[]): Promise<readonly RecoveryRecipient[]>;
+  /**
+   * What a restore by hand needs besides the contents: lifeboat.json, RECOVER.md, recover.sh, and the sealed data key under its
+   * own name. Each has the hash that was signed. Errors: `repository-damaged`.
+   */
+  recoveryFiles(): Promise<ReadonlyMap<string, Uint8Array>>;
   /** Who can open and sign what; public values only. */
   keys(): Promise<KeyListing>;
 }

@@ -10,6 +10,7 @@ import { loadKnownBlobs } from './known-blobs.ts';
 import { resolveSnapshot, stateOf } from './log-state.ts';
 import { openLog } from './log.ts';
 import { CONFIG_KEY, sha256Hex } from './object-names.ts';
+import { damagedObject, getNamed } from './objects.ts';
 import type { DataKey } from './data-key.ts';
 import type { Repository } from './port.ts';
 import { prune } from './prune.ts';
@@ -117,6 +118,7 @@ export async function openRepository(
       const { manifest } = await reader.root(await recordOf(snapshotId));
       return manifest;
     },
+    requireReadable: async () => void (await dataKey()),
     async *mediaFiles(snapshotId) {
       yield* reader.mediaFiles(await recordOf(snapshotId));
     },
@@ -156,6 +158,14 @@ export async function openRepository(
     addRecipients: (recipients) => addRecipients({ store, config, log, identities, adminSigner }, recipients),
     removeRecipients: (recipients) =>
       removeRecipients({ store, config, log, identities, adminSigner }, recipients),
+    async recoveryFiles() {
+      await current();
+      const files = new Map<string, Uint8Array>([[CONFIG_KEY, configBytes]]);
+      for (const [key, sha256] of Object.entries(config.recovery_kit))
+        files.set(key, await getPlain(store, key, sha256));
+      const { dataKeyObject } = recoveryKeys(config, log.entries);
+      return files.set(dataKeyObject, await getNamed(store, dataKeyObject));
+    },
     async keys() {
       await current();
       const { recipients, dataKeyObject } = recoveryKeys(config, log.entries);
@@ -179,6 +189,15 @@ function refuseForget(snapshots: Awaited<ReturnType<Repository['snapshots']>>, i
     if (snapshot.pinned)
       throw new LifeboatError('usage', `snapshot ${id} is pinned`, { hint: 'Unpin it first.' });
   }
+}
+
+/** A file without a hash in its name. Errors: `repository-damaged`. */
+async function getPlain(store: ObjectStore, key: string, sha256: string): Promise<Uint8Array> {
+  const bytes = await store.get(key).catch((error: unknown) => {
+    throw isLifeboatError(error, 'object-missing') ? damagedObject(key, 'it is missing', error) : error;
+  });
+  if (sha256Hex(bytes) === sha256) return bytes;
+  throw damagedObject(key, 'it is not the file that `lifeboat init` wrote');
 }
 
 function missingRepository(store: ObjectStore, cause: unknown): LifeboatError {

@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.ts';
+import { makeKit } from '../../src/jobs/kit/kit.ts';
 import { generateIdentity } from '../../src/repository/seal.ts';
 import { backUp, makeRepository, sampleSource, type Fixture, type Source } from '../repository/fixture.ts';
 import { listAll } from '../repository/memory-store.ts';
+import { unzip } from '../verify/report/unzip.ts';
 
 const run = promisify(execFile);
 /** What RECOVER.md says is needed, and nothing else: no node on this PATH. */
@@ -95,6 +98,42 @@ it('restores old and new snapshots with an identity alone that was added later, 
   const bash = await handTools(fixture, last.identity);
   await expect(bash('latest', join(fixture.directory, 'target-removed'))).rejects.toThrow(
     'the identity does not open the data key',
+  );
+});
+
+it('restores with a recovery kit and a repository whose script and data key are gone', async () => {
+  await using fixture = await makeRepository();
+  const source = sampleSource('only');
+  await backUp(await fixture.open(), source);
+  const zip = join(fixture.directory, 'kit.zip');
+  const repository = await fixture.open();
+  await makeKit({
+    repository,
+    identities: [fixture.identity],
+    copies: [],
+    output: zip,
+    clock: systemClock,
+  });
+  await handTools(fixture);
+  const kit = join(fixture.directory, 'kit');
+  for (const [name, bytes] of unzip(await readFile(zip))) {
+    await mkdir(dirname(join(kit, name)), { recursive: true });
+    await writeFile(join(kit, name), bytes, { mode: 0o600 });
+  }
+  const { dataKeyObject } = await repository.keys();
+  for (const name of ['recover.sh', dataKeyObject]) await fixture.store.delete(name);
+
+  const restore = (env: Record<string, string>) =>
+    run('bin/bash', ['kit/recover.sh', 'kit/identity.txt', 'latest', 'target'], {
+      env: { PATH: join(fixture.directory, 'bin'), TMPDIR: fixture.directory, ...env },
+      cwd: fixture.directory,
+    });
+  await expect(restore({})).rejects.toThrow('name it as REPOSITORY=DIRECTORY');
+  await expect(restore({ REPOSITORY: fixture.root })).rejects.toThrow(`object ${dataKeyObject} is missing`);
+  await copyFile(join(kit, dataKeyObject), join(fixture.root, dataKeyObject));
+  await restore({ REPOSITORY: fixture.root });
+  expect((await readFile(join(fixture.directory, 'target/database/all.dump'))).equals(source.dump)).toBe(
+    true,
   );
 });
 

@@ -11,6 +11,7 @@ import { forgetCommand } from './forget.ts';
 import { initCommand } from './init.ts';
 import { keysAddCommand, keysRemoveCommand } from './keys-change.ts';
 import { keysListCommand } from './keys-list.ts';
+import { kitCommand } from './kit.ts';
 import { listCommand } from './list.ts';
 import { pinCommand, unpinCommand } from './pin.ts';
 import { pruneCommand } from './prune.ts';
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   keysListCommand,
   keysAddCommand,
   keysRemoveCommand,
+  kitCommand,
   configValidateCommand,
   configSchemaCommand,
   doctorCommand,

@@ -2,6 +2,7 @@
 # Restores a snapshot of this Lifeboat repository without Lifeboat. Needs: age, zstd, jq, GNU tar and coreutils.
 #   bash recover.sh IDENTITY_FILE list
 #   bash recover.sh IDENTITY_FILE SNAPSHOT TARGET_DIRECTORY
+# The repository is where the script lies, or REPOSITORY=DIRECTORY.
 # Run it from a copy of the script that you trust: it is given the key that opens everything. See RECOVER.md.
 # `sh recover.sh` works too: dash, Debian's sh, knows neither pipefail nor arrays.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
@@ -14,7 +15,8 @@ usage() { die 'usage: recover.sh IDENTITY_FILE list | recover.sh IDENTITY_FILE S
 
 [ $# -ge 2 ] || usage
 identity=$(realpath -- "$1")
-repository=$(dirname -- "$(realpath -- "$0")")
+repository=$(realpath -- "${REPOSITORY:-$(dirname -- "$(realpath -- "$0")")}")
+[ -d "$repository/log" ] || die "there is no repository at $repository: name it as REPOSITORY=DIRECTORY"
 for tool in age zstd jq tar sha256sum; do
   command -v "$tool" >/dev/null || die "$tool is needed"
 done

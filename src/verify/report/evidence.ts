@@ -11,16 +11,22 @@ export interface TextFile {
   readonly text: string;
 }
 
+export interface BundledFile {
+  /** Path inside the bundle. */
+  readonly name: string;
+  readonly body: string | Uint8Array;
+}
+
 /** The end of a log tells why; a homeserver that runs wild writes gigabytes. */
 const LONGEST_LOG = 4 * 1024 * 1024;
 
 /** A zip that any desktop opens. `date`: ISO 8601, of every entry. */
-export async function bundle(files: readonly TextFile[], date: string): Promise<Uint8Array> {
+export async function bundle(files: readonly BundledFile[], date: string): Promise<Uint8Array> {
   const archive = new ZipArchive({ zlib: { level: 9 } });
   const written = buffer(archive);
   const time = new Date(date);
   for (const file of files) {
-    archive.append(file.text, {
+    archive.append(typeof file.body === 'string' ? file.body : Buffer.from(file.body), {
       name: file.name,
       mode: 0o600,
       date: Number.isNaN(time.getTime()) ? new Date(0) : time,

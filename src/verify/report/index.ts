@@ -7,11 +7,12 @@
  *   markdown   for issue comments and CI summaries
  * Texts in a report come from strangers (names of servers, rooms and files): each rendering escapes what its readers interpret.
  */
-export { collectLogs, type TextFile } from './evidence.ts';
+export { bundle, collectLogs, type BundledFile, type TextFile } from './evidence.ts';
 export { renderHtml } from './html.ts';
 export { renderJson } from './json.ts';
 export { renderJunit } from './junit.ts';
 export { renderMarkdown } from './markdown.ts';
+export { Markup, markup } from './markup.ts';
 export type { DrillReport } from './model.ts';
 export { renderCheck, renderTerminal, type TerminalOptions } from './terminal.ts';
 export { REPORT_FORMATS, writeReport, writeReports, type ReportFormat, type WriteOptions } from './write.ts';

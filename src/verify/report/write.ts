@@ -51,9 +51,9 @@ async function contentOf(
   if (format !== 'zip') return RENDERERS[format](report);
   const files = Object.entries(RENDERERS).map(([name, render]) => ({
     name: `report.${ENDINGS[name as keyof typeof RENDERERS]}`,
-    text: render(report),
+    body: render(report),
   }));
-  return bundle([...files, ...logs], report.finishedAt);
+  return bundle([...files, ...logs.map(({ name, text }) => ({ name, body: text }))], report.finishedAt);
 }
 
 /** `drill-20261123T123001Z-4f2a81c3`: sorts by time, and no name from outside gets into a path. */

@@ -1,11 +1,11 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { inflateRawSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/core/secret.ts';
 import { collectLogs, REPORT_FORMATS, writeReport, writeReports } from '../../../src/verify/report/index.ts';
 import { hostile, passReport } from './fixture.ts';
+import { unzip } from './unzip.ts';
 
 let directory: string;
 
@@ -16,22 +16,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await rm(directory, { recursive: true });
 });
-
-/** Name -> text, by the central directory of a zip (PKWARE APPNOTE 4.3.12). */
-function unzip(zip: Buffer): Map<string, string> {
-  const files = new Map<string, string>();
-  for (let at = zip.indexOf('PK\u0001\u0002'); at !== -1; at = zip.indexOf('PK\u0001\u0002', at + 4)) {
-    const [size, nameLength, offset] = [
-      zip.readUInt32LE(at + 20),
-      zip.readUInt16LE(at + 28),
-      zip.readUInt32LE(at + 42),
-    ];
-    const name = zip.toString('utf8', at + 46, at + 46 + nameLength);
-    const start = offset + 30 + zip.readUInt16LE(offset + 26) + zip.readUInt16LE(offset + 28);
-    files.set(name, inflateRawSync(zip.subarray(start, start + size)).toString('utf8'));
-  }
-  return files;
-}
 
 describe('writing reports', () => {
   it('writes each format under a name that sorts by time, for the owner alone', async () => {
@@ -74,8 +58,8 @@ describe('writing reports', () => {
       'report.junit.xml',
       'logs/homeserver.log',
     ]);
-    expect(files.get('logs/homeserver.log')).toBe('started with [secret]\n');
-    expect(files.get('report.html')).toContain('chat.example.org');
+    expect(files.get('logs/homeserver.log')!.toString()).toBe('started with [secret]\n');
+    expect(files.get('report.html')!.toString()).toContain('chat.example.org');
   });
 
   it('has no logs where nothing was started', async () => {
