@@ -12,7 +12,7 @@ import {
   type LabSynapse,
 } from '../../src/demo/lab/index.ts';
 import { createDrillCa } from '../../src/environment/index.ts';
-import { backup, type BackupOutcome } from '../../src/jobs/backup.ts';
+import { backup, type BackupOptions, type BackupOutcome } from '../../src/jobs/backup.ts';
 import { openAt } from '../../src/jobs/open.ts';
 import { silent } from '../../src/observe/index.ts';
 import { createRepository } from '../../src/repository/index.ts';
@@ -29,7 +29,10 @@ export interface Lab extends AsyncDisposable {
   ): Promise<LabSynapse>;
   /** A new repository and a lifeboat.yaml for this server. */
   configure(server: LabSynapse): Promise<Config>;
-  backUp(config: Config): Promise<{ outcome: BackupOutcome; repository: Repository }>;
+  backUp(
+    config: Config,
+    more?: Pick<BackupOptions, 'compareMedia'>,
+  ): Promise<{ outcome: BackupOutcome; repository: Repository }>;
 }
 
 export const PYTHON = synapsePython();
@@ -72,9 +75,10 @@ export async function startLab(): Promise<Lab> {
       await writeFile(`${base}.yaml`, yaml);
       return await loadConfig(`${base}.yaml`, { LIFEBOAT_IDENTITY_FILE: identityFile });
     },
-    backUp: async (config) => {
+    backUp: async (config, more = {}) => {
       const repository = await openAt(config.repository, systemClock);
-      return { outcome: await backup({ config, repository, tags: [], progress: silent }), repository };
+      const outcome = await backup({ config, repository, tags: [], progress: silent, ...more });
+      return { outcome, repository };
     },
     [Symbol.asyncDispose]: async () => {
       for (const server of servers) await server.stop().catch(() => undefined);
