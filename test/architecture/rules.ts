@@ -32,7 +32,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   pg: 'database',
   'pg-cursor': 'database',
   pino: 'observe',
-  qrcode: 'jobs',
+  qr: 'jobs',
   'reflect-metadata': 'environment',
   yaml: 'config',
   zod: 'config',
