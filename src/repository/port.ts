@@ -115,9 +115,16 @@ export interface CommitResult {
   readonly unprotected: string | undefined;
 }
 
+/** Packs to be read: one of `of` disjoint parts (1..of), a share (0..1) or so many bytes of them chosen at random. */
+export type PackSample =
+  | 'none'
+  | 'all'
+  | { readonly part: number; readonly of: number }
+  | { readonly share: number }
+  | { readonly bytes: number };
+
 export interface CheckOptions {
-  /** `none`, `all`, or a share of packs chosen at random, 0..1. */
-  readonly readData: 'none' | 'all' | number;
+  readonly readData: PackSample;
   /** Also decrypt, decompress and compare every blob id (needs an identity). */
   readonly decrypt?: boolean;
 }
@@ -126,8 +133,17 @@ export interface CheckResult {
   readonly ok: boolean;
   readonly findings: readonly CheckFinding[];
   readonly objects: number;
+  /** Of objects of all kinds. */
   readonly bytesRead: number;
   readonly snapshots: number;
+  /** Those that are there. */
+  readonly packs: PackCount;
+  readonly packsRead: PackCount;
+}
+
+export interface PackCount {
+  readonly count: number;
+  readonly bytes: number;
 }
 
 export interface CheckFinding {

@@ -89,6 +89,9 @@ describe('commands on a repository', () => {
     const { status, messages } = await run('check', '--read-data', '--json');
     expect(messages.at(-1)).toMatchObject({ ok: true, snapshots: 3, findings: 0 });
     expect(messages.at(-1)!['bytes_read']).toBeGreaterThan(100_000);
+    expect(messages.at(-1)!['packs_read']).toBe(messages.at(-1)!['packs']);
+    const { stdout } = await run('check', '--read-data-subset', '1B');
+    expect(stdout).toMatch(/^sound: .* 1 of \d+ packs read \(.* KiB of .*\), 0 findings$/m);
     expect(status).toBe(0);
   });
 

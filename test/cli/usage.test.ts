@@ -22,8 +22,16 @@ describe('a wrong command line', () => {
     ],
     [
       ['check', '--read-data-subset', '0%'],
-      "option '--read-data-subset <PERCENT>' argument '0%' is invalid: it must be a percentage such as 10%\n",
+      "option '--read-data-subset <SUBSET>' argument '0%' is invalid: it must be a percentage above 0% and up to 100%\n",
     ],
+    ...['0/7', '8/7', '1/0'].map((subset): [string[], string] => [
+      ['check', '--read-data-subset', subset],
+      `option '--read-data-subset <SUBSET>' argument '${subset}' is invalid: it must be n/t with n from 1 to t, such as 2/7\n`,
+    ]),
+    ...['some', '1/2/3', '0', 'x%'].map((subset): [string[], string] => [
+      ['check', '--read-data-subset', subset],
+      `option '--read-data-subset <SUBSET>' argument '${subset}' is invalid: it must be a part such as 2/7, a percentage such as 10%, or a size such as 500MiB\n`,
+    ]),
     [
       ['drill', '--rto-target', '4'],
       "option '--rto-target <DURATION>' argument '4' is invalid: it must be a duration such as 90s, 15m, 4h or 7d\n",
@@ -51,6 +59,10 @@ describe('a wrong command line', () => {
     [
       ['drill', 'latest', '--dump', 'a', '--media', 'b', '--signing-key', 'c', '--config', 'd'],
       'give either a snapshot or --dump',
+    ],
+    [
+      ['check', '--read-data', '--read-data-subset', '1/2'],
+      '--read-data and --read-data-subset are given, which say different things',
     ],
     [['restore', 'latest'], 'restore needs --target DIR'],
     [['init', '--homeserver-config', 'a'], 'init needs --repository PLACE'],

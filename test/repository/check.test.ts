@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LifeboatError } from '../../src/core/errors.ts';
 import type { CheckFinding, CheckOptions } from '../../src/repository/port.ts';
 import type { ObjectStore } from '../../src/storage/port.ts';
 import { backUp, makeRepository, sampleSource, type Fixture } from './fixture.ts';
@@ -65,11 +66,51 @@ describe('check without any key', () => {
     await using fixture = await makeRepository();
     await backUp(await fixture.open(), sampleSource());
     const none = await check(fixture, fixture.store, { readData: 'none' });
-    const all = await check(fixture, fixture.store, { readData: 1 });
-    const some = await check(fixture, fixture.store, { readData: 0.5 });
+    const all = await check(fixture, fixture.store, { readData: { share: 1 } });
+    const some = await check(fixture, fixture.store, { readData: { share: 0.5 } });
     expect(all.bytesRead).toBeGreaterThan(none.bytesRead + 300_000);
     expect(some.bytesRead).toBeGreaterThanOrEqual(none.bytesRead);
     expect(some.bytesRead).toBeLessThanOrEqual(all.bytesRead);
+  });
+
+  it('counts the packs that it has read, and those that are there', async () => {
+    await using fixture = await makeRepository();
+    await backUp(await fixture.open(), sampleSource());
+    const packs = await listAll(fixture.store, 'packs/');
+    const all = { count: packs.length, bytes: packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+    const parts = await Promise.all(
+      [1, 2, 3].map((part) => check(fixture, fixture.store, { readData: { part, of: 3 } })),
+    );
+    expect(parts.map((result) => result.packs)).toEqual([all, all, all]);
+    const read = parts.map(({ packsRead }) => packsRead.bytes);
+    expect(read.reduce((sum, bytes) => sum + bytes, 0)).toBe(all.bytes);
+  });
+
+  it('finds damage in the part of the packs that it is in, and in no other', async () => {
+    await using fixture = await makeRepository();
+    await backUp(await fixture.open(), sampleSource());
+    const store = await copyToMemory(fixture.store);
+    const [key = ''] = [...store.objects.keys()].filter((one) => one.startsWith('packs/'));
+    store.objects.set(key, flipBit(store.objects.get(key)!, 999));
+    const found = await Promise.all(
+      [1, 2, 3, 4].map((part) => check(fixture, store, { readData: { part, of: 4 } })),
+    );
+    expect(found.flatMap(({ findings }) => findings.map(({ object }) => object))).toEqual([key]);
+  });
+
+  it('calls nothing damaged that it could not ask for', async () => {
+    await using fixture = await makeRepository();
+    await backUp(await fixture.open(), sampleSource());
+    for (const code of ['store-unreachable', 'store-denied'] as const) {
+      const failing: ObjectStore = {
+        ...fixture.store,
+        get: (key, range) =>
+          key.startsWith('packs/')
+            ? Promise.reject(new LifeboatError(code, 'not now'))
+            : fixture.store.get(key, range),
+      };
+      await expect(check(fixture, failing)).rejects.toMatchObject({ code });
+    }
   });
 
   it('finds a changed or missing recovery script, for it is run with the identity', async () => {

@@ -1,12 +1,17 @@
-import { EXIT } from '../../core/errors.ts';
+import { EXIT, LifeboatError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
-import type { CheckFinding } from '../../repository/port.ts';
+import type { CheckFinding, CheckResult, PackSample } from '../../repository/port.ts';
 import { defineCommand } from '../definition.ts';
-import { share } from '../option-values.ts';
+import { packSample } from '../option-values.ts';
 import { shortId } from './list.ts';
 import { OPENING } from './shared-exits.ts';
 
-export const checkCommand = defineCommand<{ readData?: true; readDataSubset?: number }>({
+interface CheckFlags {
+  readonly readData?: true;
+  readonly readDataSubset?: Exclude<PackSample, string>;
+}
+
+export const checkCommand = defineCommand<CheckFlags>({
   name: 'check',
   summary: 'check that a repository is sound',
   description:
@@ -16,25 +21,31 @@ export const checkCommand = defineCommand<{ readData?: true; readDataSubset?: nu
   options: [
     { flags: '--read-data', description: 'read every pack, not only look that it is there' },
     {
-      flags: '--read-data-subset <PERCENT>',
-      description: 'read this share of the packs, chosen at random',
-      parse: share,
+      flags: '--read-data-subset <SUBSET>',
+      description:
+        'read some packs: n/t, the n-th of t parts that together are all of them; or p% or a size such as 500MiB, chosen at random',
+      parse: packSample,
     },
   ],
   examples: [
     { command: 'lifeboat check', meaning: 'Is everything there?' },
-    { command: 'lifeboat check --read-data-subset 10%', meaning: 'Nightly: also read a tenth of the data.' },
+    {
+      command: 'lifeboat check --read-data-subset 1/7',
+      meaning: 'On Mondays; 2/7 on Tuesdays, and so on: a week reads all of the data.',
+    },
+    { command: 'lifeboat check --read-data-subset 10%', meaning: 'Also read a tenth, chosen at random.' },
   ],
   exits: { ...OPENING, failed: 'something is damaged or missing' },
   run: async ({ options }, { repository, output }) => {
+    const readData = sampleOf(options);
     const opened = await repository();
     output.progress({ phase: 'check', message: `checking ${opened.location}` });
-    const readData = options.readData === true ? 'all' : (options.readDataSubset ?? 'none');
-    const { ok, findings, objects, bytesRead, snapshots } = await opened.check({ readData });
-    for (const finding of findings) {
+    const result = await opened.check({ readData });
+    for (const finding of result.findings) {
       output.message('finding', { ...finding });
       output.print(describe(finding));
     }
+    const { ok, findings, objects, bytesRead, snapshots, packs, packsRead } = result;
     output.message('summary', {
       command: 'check',
       ok,
@@ -42,13 +53,32 @@ export const checkCommand = defineCommand<{ readData?: true; readDataSubset?: nu
       objects,
       bytes_read: bytesRead,
       snapshots,
+      packs: packs.count,
+      pack_bytes: packs.bytes,
+      packs_read: packsRead.count,
+      pack_bytes_read: packsRead.bytes,
     });
-    output.print(
-      `${ok ? 'sound' : 'DAMAGED'}: ${snapshots} snapshots, ${objects} objects, ${formatBytes(bytesRead)} read, ${findings.length} findings`,
-    );
+    output.print(conclude(result));
     return ok ? EXIT.ok : EXIT.failed;
   },
 });
+
+function sampleOf({ readData, readDataSubset }: CheckFlags): PackSample {
+  if (readData === undefined) return readDataSubset ?? 'none';
+  if (readDataSubset === undefined) return 'all';
+  throw new LifeboatError(
+    'usage',
+    '--read-data and --read-data-subset are given, which say different things',
+    {
+      hint: 'Leave one of them out.',
+    },
+  );
+}
+
+function conclude({ ok, findings, objects, snapshots, packs, packsRead }: CheckResult): string {
+  const read = `${packsRead.count} of ${packs.count} packs read (${formatBytes(packsRead.bytes)} of ${formatBytes(packs.bytes)})`;
+  return `${ok ? 'sound' : 'DAMAGED'}: ${snapshots} snapshots, ${objects} objects, ${read}, ${findings.length} findings`;
+}
 
 function describe({ severity, object, problem, consequence, snapshots }: CheckFinding): string {
   const needed = snapshots.length === 0 ? '' : `\n  needed by: ${snapshots.map(shortId).join(', ')}`;
