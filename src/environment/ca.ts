@@ -1,7 +1,5 @@
-import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
-import * as x509 from '@peculiar/x509';
 
 /** A certificate and its private key, both PEM. */
 export interface IssuedCertificate {
@@ -21,6 +19,9 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 const BACKDATED_MS = 60_000;
 
 export async function createDrillCa(validForMs = 24 * 3_600_000): Promise<DrillCa> {
+  // Some hundred modules, for which no other command should wait.
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
   x509.cryptoProvider.set(webcrypto as never);
   const notBefore = new Date(Date.now() - BACKDATED_MS);
   const notAfter = new Date(Date.now() + validForMs);

@@ -5,7 +5,6 @@ import { openLocalStore } from './local.ts';
 import { parseLocation } from './location.ts';
 import type { ObjectStore } from './port.ts';
 import { DEFAULT_RETRY, retrying, type RetryHooks } from './retrying.ts';
-import { openSftpStore } from './sftp/store.ts';
 
 /**
  * The store at a place, with its limits; what fails for the moment is tried again.
@@ -20,10 +19,11 @@ async function openBare(place: StorePlace): Promise<ObjectStore> {
   const location = parseLocation(place.path);
   if (location.kind === 'local') return openLocalStore(location.directory);
   if (location.kind === 'sftp') {
+    const { openSftpStore } = await import('./sftp/store.ts');
     const { identityFile, knownHostsFile, options } = place.sftp ?? {};
     return openSftpStore({ ...location, identityFile, knownHostsFile, sshOptions: options });
   }
-  // The SDK takes a tenth of a second to load, which nobody else should wait for.
+  // AWS's SDK takes a tenth of a second to load, which nobody else should wait for.
   const { openS3Store } = await import('./s3/store.ts');
   return openS3Store({ ...location, ...place.s3 });
 }

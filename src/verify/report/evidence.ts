@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { ZipArchive } from 'archiver';
 import { endOfForeignFile } from '../../core/foreign-file.ts';
 import { maskSecrets } from '../../core/secret.ts';
 
@@ -22,6 +21,8 @@ const LONGEST_LOG = 4 * 1024 * 1024;
 
 /** A zip that any desktop opens. `date`: ISO 8601, of every entry. */
 export async function bundle(files: readonly BundledFile[], date: string): Promise<Uint8Array> {
+  // Some forty modules, for which no other command should wait.
+  const { ZipArchive } = await import('archiver');
   const archive = new ZipArchive({ zlib: { level: 9 } });
   const written = buffer(archive);
   const time = new Date(date);
