@@ -100,12 +100,15 @@ export async function openRepository(
       log.requireWritable();
       await log.saveHead();
       const marked = new Set([...stateOf(log.entries).openMarks.values()].flat());
+      // Before the index is loaded: whatever reads the log meanwhile, marks from here on have not been looked at.
+      const readUpTo = log.entries.length;
       const known = await loadKnownBlobs(store, [key.indexIdentity], marked);
       const { hostname, version, packTargetBytes } = options;
       return createBackupWriter({
         store,
         config,
         log,
+        readUpTo,
         hostKey: key,
         known,
         clock,

@@ -28,6 +28,8 @@ export interface WriterOptions {
   readonly store: ObjectStore;
   readonly config: RepositoryConfig;
   readonly log: CommitLog;
+  /** The records whose marks `known` respects; one after them may name objects that this backup leans on. */
+  readonly readUpTo: number;
   readonly hostKey: HostKey;
   readonly known: KnownBlobs;
   readonly clock: Clock;
@@ -45,8 +47,6 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
   const { store, config, hostKey, known, clock, log } = options;
   const snapshotId = randomBytes(16).toString('hex');
   const startedAt = clock.now();
-  /** Marks in records after this one may name objects that this backup leans on. */
-  const readUpTo = log.entries.length;
   const { idKey } = hostKey;
   const recipients = [config.data_recipient];
   const { whole_bytes: wholeBytes, piece_bytes: pieceBytes } = config.chunk.file;
@@ -109,7 +109,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
 
   /** Runs before the record is tried: a mark that came meanwhile may be about to delete what the snapshot needs. */
   const refuseMarked = (needed: ReadonlyMap<string, number>): void => {
-    for (const { body } of log.entries.slice(readUpTo)) {
+    for (const { body } of log.entries.slice(options.readUpTo)) {
       const marked = body?.type === 'mark' ? body.objects.find((object) => needed.has(object)) : undefined;
       if (marked === undefined) continue;
       throw new LifeboatError(

@@ -144,6 +144,30 @@ describe('prune', () => {
     await expect(racing).rejects.toMatchObject({ code: 'locked' });
   });
 
+  it('is seen by a backup also when the same session reads the log while that one loads its index', async () => {
+    await using fixture = await makeRepository();
+    const source = sampleSource();
+    const { entry } = await backUp(await fixture.open(), source);
+    let interfered = false;
+    const store: ObjectStore = {
+      ...fixture.store,
+      async get(key, range) {
+        const bytes = await fixture.store.get(key, range);
+        if (!key.startsWith('index/') || interfered) return bytes;
+        interfered = true;
+        const pruner = await fixture.open();
+        await pruner.forget([entry.id], {});
+        await pruner.prune(NOW);
+        await session.snapshots();
+        return bytes;
+      },
+    };
+    const session = await fixture.open({}, store);
+    await expect(backUp(session, source)).rejects.toMatchObject({ code: 'locked' });
+    expect(interfered).toBe(true);
+    expect(await (await fixture.open()).check(ALL)).toMatchObject({ ok: true });
+  });
+
   it('starts over when a backup commits between its look and its mark', async () => {
     await using fixture = await makeRepository();
     const repository = await fixture.open();
