@@ -99,6 +99,7 @@ export function onlyReadable(repository: Repository, name: string): Repository {
     forget: refuse,
     pin: refuse,
     prune: (options) => (options.dryRun ? repository.prune(options) : refuse()),
+    repairIndex: (options) => (options.dryRun ? repository.repairIndex(options) : refuse()),
     recordEvidence: refuse,
     addRecipients: refuse,
     removeRecipients: refuse,

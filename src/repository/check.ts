@@ -250,7 +250,8 @@ function checkPresence(needs: Needs, present: ReadonlyMap<string, number>, repor
 const CONSEQUENCE: Readonly<Record<string, string>> = {
   packs:
     'contents of these snapshots are lost here: restore the object from a second repository, or back up again',
-  index: 'nothing is lost: the next backup stores again what it described',
+  index:
+    'nothing is lost: the next backup stores again what it described, unless `lifeboat repair index` describes it before; these snapshots name it until they are forgotten',
   manifests:
     'these snapshots, or a part of their list of media, cannot be restored from here: restore the object from a second repository',
   refs: 'nothing is lost, but prune refuses to work until the object is restored or the snapshot is forgotten',

@@ -4,6 +4,7 @@ import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { compressText, decompressText } from './zstd-text.ts';
 import { damagedObject, getSealed, putSealed, type PutResult } from './objects.ts';
+import type { PackEntry } from './pack.ts';
 
 /**
  * `index/<sha256>.age`: which blobs are in which packs, sealed to the recipients and to the host's index identity, so that a
@@ -30,6 +31,18 @@ const schema = z.strictObject({
 });
 
 export type IndexSegment = z.infer<typeof schema>;
+
+export function emptySegment(): IndexSegment {
+  return { v: 1, packs: [], files: {}, shards: {} };
+}
+
+export function isEmptySegment({ packs, files, shards }: IndexSegment): boolean {
+  return packs.length + Object.keys(files).length + Object.keys(shards).length === 0;
+}
+
+export function indexRow(entry: PackEntry): IndexSegment['packs'][number]['blobs'][number] {
+  return [entry.id, entry.offset, entry.storedBytes, entry.sizeBytes];
+}
 
 export async function putIndexSegment(
   store: ObjectStore,

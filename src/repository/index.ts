@@ -9,5 +9,6 @@
  */
 export { createRepository, type CreatedRepository, type CreateRepositoryOptions } from './init.ts';
 export { openRepository, type OpenRepositoryOptions } from './repository.ts';
+export { brokenSnapshots, reasonToForget } from './repair-snapshots.ts';
 export { replicate, type ReplicateResult } from './replicate.ts';
 export { planRetention, type RetentionDecision, type RetentionPolicy } from './retention.ts';

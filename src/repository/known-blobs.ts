@@ -1,4 +1,4 @@
-import { isLifeboatError } from '../core/errors.ts';
+import { isLifeboatError, type LifeboatError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { createBlobTable, type BlobTable } from './blob-table.ts';
@@ -36,26 +36,25 @@ export interface SizedObject {
 /**
  * Reads the index. Only packs that are listed and that nobody marked for deletion count: leaning on another would be a
  * snapshot that cannot be restored. The packs are listed after the log was read, so what a `mark` in it names may be gone.
- * A damaged segment is passed over: it costs uploads, and `check` reports it.
+ * A damaged segment is told and passed over: it costs uploads.
  */
 export async function loadKnownBlobs(
   store: ObjectStore,
   identities: readonly Secret[],
   marked: ReadonlySet<string>,
+  onDamage: (key: string, error: LifeboatError) => void = () => undefined,
 ): Promise<KnownBlobs> {
   const present = await listSizes(store, ['packs/', 'manifests/'], marked);
   const known: KnownBlobs = { table: createBlobTable(), packs: [], files: new Map(), shards: new Map() };
   const segments = await listSizes(store, ['index/'], marked);
   for (const [key, sizeBytes] of segments) {
-    const segment = await readIndexSegment(store, key, identities).catch(passOverDamage);
+    const segment = await readIndexSegment(store, key, identities).catch((error: unknown) => {
+      if (!isLifeboatError(error, 'repository-damaged')) throw error;
+      onDamage(key, error);
+    });
     if (segment !== undefined) addSegment(known, segment, { key, sizeBytes }, present);
   }
   return known;
-}
-
-function passOverDamage(error: unknown): undefined {
-  if (!isLifeboatError(error, 'repository-damaged')) throw error;
-  return undefined;
 }
 
 function addSegment(
@@ -75,7 +74,8 @@ function addSegment(
   }
 }
 
-async function listSizes(
+/** Key -> size of what is listed below the prefixes, named as an object of ours, and not marked. */
+export async function listSizes(
   store: ObjectStore,
   prefixes: readonly string[],
   marked: ReadonlySet<string>,

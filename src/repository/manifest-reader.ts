@@ -36,8 +36,21 @@ export async function* readShard(
   shard: ManifestRoot['shards'][number],
   identities: readonly Secret[],
 ): AsyncIterable<PlacedFile> {
+  yield* filesOfShard(shard, await readShardText(store, shard.object, identities));
+}
+
+/** As it was written, for the id that the index keeps it under. Errors as `readRoot`. */
+export async function readShardText(
+  store: ObjectStore,
+  key: string,
+  identities: readonly Secret[],
+): Promise<string> {
+  return readText(store, key, identities, SHARD_LIMIT_BYTES);
+}
+
+/** Errors: `repository-damaged`. */
+export function* filesOfShard(shard: ManifestRoot['shards'][number], text: string): Iterable<PlacedFile> {
   const key = shard.object;
-  const text = await readText(store, key, identities, SHARD_LIMIT_BYTES);
   let packs: readonly string[] | undefined;
   let files = 0;
   for (const line of linesOf(text)) {

@@ -1,5 +1,6 @@
 import { LifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
+import { shardId } from './index-facts.ts';
 import { keyedHash } from './keyed-hash.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
 import { mediaFileSchema, requireValid } from './manifest-schema.ts';
@@ -73,7 +74,7 @@ export function createMediaShards(options: MediaShardOptions): MediaShardWriter 
 
   const write = async ({ position, rows }: Shard): Promise<void> => {
     const text = shardText(rows, (number) => packs.pack(number)!.key);
-    const id = keyedHash(options.idKey).update('shard:').update(text).digest('hex');
+    const id = shardId(options.idKey, text);
     const shared = known.shards.get(id);
     const object = shared?.object ?? (await store(id, text));
     for (const needed of [object, ...(shared === undefined ? [] : [shared.segment])])

@@ -1,23 +1,22 @@
 import { createHash } from 'node:crypto';
 import type { ObjectStore } from '../storage/port.ts';
 import { blobId } from './blob-id.ts';
-import type { IndexSegment } from './index-segment.ts';
-import { putIndexSegment } from './index-segment.ts';
+import {
+  emptySegment,
+  indexRow,
+  isEmptySegment,
+  putIndexSegment,
+  type IndexSegment,
+} from './index-segment.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
 import { largestFrame } from './compress.ts';
 import { createMutex } from './mutex.ts';
 import { createSpareBuffers, type SpareBuffers } from './spare-buffers.ts';
-import {
-  createPackBuilder,
-  LARGEST_PACK_TARGET,
-  randomPackTarget,
-  type PackBuilder,
-  type PackEntry,
-} from './pack.ts';
+import { createPackBuilder, LARGEST_PACK_TARGET, randomPackTarget, type PackBuilder } from './pack.ts';
 import { inWorker, workerCount } from './worker-pool.ts';
 
 /** Packs in one index segment: about a GiB, which is what a killed first backup may have to upload again. */
-const PACKS_PER_SEGMENT = 32;
+export const PACKS_PER_SEGMENT = 32;
 
 export interface PackWriterOptions {
   readonly store: ObjectStore;
@@ -174,7 +173,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
   };
 
   const writeIndex = async (): Promise<void> => {
-    if (isEmpty(pending)) return;
+    if (isEmptySegment(pending)) return;
     const [content, numbers] = [pending, pendingNumbers];
     // Before the first await: what is remembered meanwhile belongs to the next segment.
     pending = emptySegment();
@@ -261,16 +260,4 @@ function openPack(number: number, fixedTarget: number | undefined, buffers: Spar
 function expectedBytes({ builder, givenBytes, doneBytes }: OpenPack): number {
   const ratio = doneBytes === 0 ? 1 : builder.sizeBytes / doneBytes;
   return builder.sizeBytes + (givenBytes - doneBytes) * ratio;
-}
-
-function indexRow(entry: PackEntry): [string, number, number, number] {
-  return [entry.id, entry.offset, entry.storedBytes, entry.sizeBytes];
-}
-
-function emptySegment(): IndexSegment {
-  return { v: 1, packs: [], files: {}, shards: {} };
-}
-
-function isEmpty(segment: IndexSegment): boolean {
-  return segment.packs.length + Object.keys(segment.files).length + Object.keys(segment.shards).length === 0;
 }

@@ -37,6 +37,8 @@ export interface Repository {
   ): Promise<void>;
   pin(snapshotId: string, pinned: boolean): Promise<void>;
   prune(options: PruneOptions): Promise<PruneResult>;
+  /** Writes index segments for what no readable one describes. Errors: `identity-missing`, `identity-wrong`, `repository-damaged`. */
+  repairIndex(options: RepairIndexOptions): Promise<RepairIndexResult>;
   /** Evidence of a drill or verify, as a log record. */
   recordEvidence(evidence: Evidence): Promise<void>;
   /**
@@ -167,6 +169,34 @@ export interface PruneResult {
   /** Marked, but still under Object Lock: a later prune deletes them. */
   readonly lockedObjects: number;
   readonly freedBytes: number;
+}
+
+export interface RepairIndexOptions {
+  /** Says what would be read, and reads no pack. */
+  readonly dryRun: boolean;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+export interface RepairIndexResult {
+  readonly packs: number;
+  /** In no readable segment. */
+  readonly undescribedPacks: number;
+  readonly undescribedBytes: number;
+  readonly damagedSegments: readonly DamagedObject[];
+  /** Of the undescribed ones: left out. */
+  readonly damagedPacks: readonly DamagedObject[];
+  readonly newSegments: number;
+}
+
+export interface DamagedObject {
+  readonly key: string;
+  readonly problem: string;
+}
+
+/** One that cannot be restored whole. */
+export interface BrokenSnapshot {
+  readonly id: string;
+  readonly objects: readonly DamagedObject[];
 }
 
 export interface Evidence {

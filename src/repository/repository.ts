@@ -16,6 +16,7 @@ import type { Repository } from './port.ts';
 import { prune } from './prune.ts';
 import { createReader } from './reader.ts';
 import type { RecordOf, Signer } from './record.ts';
+import { repairIndex } from './repair-index.ts';
 import { openDataKey, recoveryKeys } from './recovery-keys.ts';
 import { savedHeadPath } from './saved-head.ts';
 import { createBackupWriter } from './writer.ts';
@@ -153,6 +154,7 @@ export async function openRepository(
       );
     },
     prune: (pruneOptions) => prune({ store, config, log, clock, adminSigner }, pruneOptions),
+    repairIndex: (repairOptions) => repairIndex({ store, config, log, dataKey }, repairOptions),
     async recordEvidence({ type, snapshotId, result, summary }) {
       const signer = await anySigner();
       const { id } = await recordOf(snapshotId);

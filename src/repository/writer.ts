@@ -7,7 +7,7 @@ import { blobId } from './blob-id.ts';
 import { createChunker } from './chunk.ts';
 import type { RepositoryConfig } from './config-file.ts';
 import type { HostKey } from './key-files.ts';
-import { keyedHash } from './keyed-hash.ts';
+import { fileId } from './index-facts.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
 import { snapshotEntry } from './log-state.ts';
 import type { CommitLog } from './log.ts';
@@ -232,10 +232,6 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
       await packs.rescueIndex().catch(() => {});
     },
   };
-}
-
-function fileId(idKey: Uint8Array, sha256: string): string {
-  return keyedHash(idKey).update('file:').update(sha256).digest('hex');
 }
 
 function totals(

@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/core/errors.ts';
@@ -93,6 +93,35 @@ describe('commands on a repository', () => {
     const { stdout } = await run('check', '--read-data-subset', '1B');
     expect(stdout).toMatch(/^sound: .* 1 of \d+ packs read \(.* KiB of .*\), 0 findings$/m);
     expect(status).toBe(0);
+  });
+
+  it('repair index and repair snapshots change nothing unless told so, and say what to do', async () => {
+    const [segment = ''] = (await readdir(join(fixture.root, 'index'))).slice(-1);
+    const [aside, place] = [join(fixture.directory, segment), join(fixture.root, 'index', segment)];
+    await rename(place, aside);
+    const dry = await run('repair', 'index', '--identity', identity);
+    expect(dry.stdout).toMatch(/^\d of \d+ packs .* are in no readable index; --apply reads/);
+    expect(dry.status).toBe(0);
+    const { status, messages } = await run('repair', 'index', '--identity', identity, '--apply', '--json');
+    expect(messages.at(-1)).toMatchObject({ command: 'repair index', dry_run: false, new_segments: 1 });
+    expect(status).toBe(0);
+    expect((await run('repair', 'index', '--identity', identity)).stdout).toMatch(/^0 of \d+ packs/);
+    expect(await run('repair', 'index')).toMatchObject({ status: EXIT.wrongKey });
+    await rename(aside, place);
+
+    const [archive = ''] = await readdir(join(fixture.root, 'archives'));
+    const [kept, lost] = [join(fixture.directory, archive), join(fixture.root, 'archives', archive)];
+    await rename(lost, kept);
+    const found = await run('repair', 'snapshots');
+    expect(found.stdout).toMatch(
+      /^[0-9a-f]{8} cannot be restored whole:\n {2}archives\/.*: it is missing\n1 of 3 /,
+    );
+    expect(found.status).toBe(EXIT.failed);
+    await rename(kept, lost);
+    expect(await run('repair', 'snapshots', '--read-data')).toMatchObject({
+      status: 0,
+      stdout: '0 of 3 snapshots cannot be restored whole\n',
+    });
   });
 
   it('verify reads everything, tells each check, and writes down the result', async () => {

@@ -5,15 +5,13 @@ import { objectKey } from '../../src/repository/object-names.ts';
 import { choosePacks } from '../../src/repository/pack-sample.ts';
 import type { ObjectStat } from '../../src/storage/port.ts';
 
-const packs = fc
-  .uniqueArray(fc.nat(), { maxLength: 60 })
-  .map((seeds) =>
-    seeds.map((seed): ObjectStat => ({
-      key: keyOf(seed),
-      sizeBytes: 1 + (seed % 1000),
-      modified: new Date(0),
-    })),
-  );
+const packs = fc.uniqueArray(fc.nat(), { maxLength: 60 }).map((seeds) =>
+  seeds.map((seed): ObjectStat => ({
+    key: keyOf(seed),
+    sizeBytes: 1 + (seed % 1000),
+    modified: new Date(0),
+  })),
+);
 
 function keyOf(seed: number): string {
   return objectKey('packs', createHash('sha256').update(String(seed)).digest('hex'));

@@ -15,6 +15,8 @@ import { kitCommand } from './kit.ts';
 import { listCommand } from './list.ts';
 import { pinCommand, unpinCommand } from './pin.ts';
 import { pruneCommand } from './prune.ts';
+import { repairIndexCommand } from './repair-index.ts';
+import { repairSnapshotsCommand } from './repair-snapshots.ts';
 import { restoreCommand } from './restore.ts';
 import { showCommand } from './show.ts';
 import { verifyCommand } from './verify.ts';
@@ -26,6 +28,8 @@ export const COMMANDS: readonly Command[] = [
   listCommand,
   showCommand,
   checkCommand,
+  repairIndexCommand,
+  repairSnapshotsCommand,
   verifyCommand,
   drillCommand,
   restoreCommand,

@@ -1,0 +1,33 @@
+import type { Progress } from '../observe/index.ts';
+import { brokenSnapshots, reasonToForget } from '../repository/index.ts';
+import type { BrokenSnapshot, Repository } from '../repository/port.ts';
+
+export interface RepairSnapshotsOptions {
+  /** Forget what cannot be restored whole; otherwise it is only found. */
+  readonly forget: boolean;
+  /** Read every pack, for damage that leaves the size as it was. */
+  readonly readData: boolean;
+  readonly progress: Progress;
+}
+
+export interface RepairSnapshotsOutcome {
+  readonly snapshots: number;
+  readonly broken: readonly BrokenSnapshot[];
+  /** Ids. */
+  readonly forgotten: readonly string[];
+}
+
+/** Errors: those of a check, `admin-key-missing`, `usage` (one of them is pinned: then none is forgotten). */
+export async function repairSnapshots(
+  repository: Repository,
+  { forget, readData, progress }: RepairSnapshotsOptions,
+): Promise<RepairSnapshotsOutcome> {
+  progress({ phase: 'check', message: 'looking for what snapshots need and lack' });
+  const { findings, snapshots } = await repository.check({ readData: readData ? 'all' : 'none' });
+  const broken = brokenSnapshots(findings);
+  if (!forget) return { snapshots, broken, forgotten: [] };
+  const forgotten = broken.map(({ id }) => id);
+  const reasons = Object.fromEntries(broken.map((snapshot) => [snapshot.id, reasonToForget(snapshot)]));
+  await repository.forget(forgotten, reasons);
+  return { snapshots, broken, forgotten };
+}
