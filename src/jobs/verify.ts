@@ -33,7 +33,7 @@ export async function* verifySnapshot(
     observed: manifest.snapshotId,
   };
   yield await verifyDumps(reading, manifest, progress);
-  yield await verifyMedia(reading, manifest, repository.mediaFiles(snapshotId), progress);
+  yield await verifyMedia(reading, manifest, repository.mediaFilesByPack(snapshotId), progress);
   yield await verifyArchives(reading, manifest);
 }
 

@@ -17,6 +17,8 @@ import { inWorker, workerCount } from './worker-pool.ts';
 
 /** Packs in one index segment: about a GiB, which is what a killed first backup may have to upload again. */
 export const PACKS_PER_SEGMENT = 32;
+/** Small files come to tens of thousands a pack: what is held until a segment is written must not grow with them. */
+const BLOBS_PER_SEGMENT = 65_536;
 
 export interface PackWriterOptions {
   readonly store: ObjectStore;
@@ -103,6 +105,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
   let pending = emptySegment();
   /** Of the packs in it. */
   let pendingNumbers: number[] = [];
+  let pendingBlobs = 0;
   let failure: unknown;
   const count = { newBlobs: 0, reusedBlobs: 0, newPacks: 0, storedBytes: 0 };
 
@@ -168,7 +171,8 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       newPacks[pack.number - firstNew] = { key, sizeBytes: storedBytes, segment: undefined };
       pending.packs.push({ key, sizeBytes: storedBytes, blobs: entries.map(indexRow) });
       pendingNumbers.push(pack.number);
-      if (pending.packs.length >= PACKS_PER_SEGMENT) await writeIndex();
+      pendingBlobs += entries.length;
+      if (pending.packs.length >= PACKS_PER_SEGMENT || pendingBlobs >= BLOBS_PER_SEGMENT) await writeIndex();
     });
   };
 
@@ -178,6 +182,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
     // Before the first await: what is remembered meanwhile belongs to the next segment.
     pending = emptySegment();
     pendingNumbers = [];
+    pendingBlobs = 0;
     const { key, sizeBytes, storedBytes } = await putIndexSegment(store, content, options.indexRecipients);
     count.storedBytes += storedBytes;
     const segment = { key, sizeBytes };

@@ -17,7 +17,10 @@ export interface Repository {
   manifest(snapshotId: string): Promise<Manifest>;
   /** Opens the data key, and nothing else. Errors: as `manifest`. */
   requireReadable(): Promise<void>;
+  /** In path order. */
   mediaFiles(snapshotId: string): AsyncIterable<MediaFile>;
+  /** In the order in which reading all of their contents opens each pack as seldom as possible. */
+  mediaFilesByPack(snapshotId: string): AsyncIterable<MediaFile>;
   /** Content in order; fails (never ends early) when a blob is missing or damaged. */
   read(content: Content): Readable;
   /** All of a content that is one blob, as verified as `read`; undefined of one that was cut. */

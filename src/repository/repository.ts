@@ -126,6 +126,9 @@ export async function openRepository(
     async *mediaFiles(snapshotId) {
       yield* reader.mediaFiles(await recordOf(snapshotId));
     },
+    async *mediaFilesByPack(snapshotId) {
+      yield* reader.mediaFilesByPack(await recordOf(snapshotId));
+    },
     read: reader.read,
     readWhole: reader.readWhole,
     readArchive: reader.readArchive,

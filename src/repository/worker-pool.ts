@@ -40,7 +40,10 @@ export function workerCount(): number {
 
 function startLane(): Lane {
   // The same name beside this file, in sources and in what is built of them.
-  const worker = new Worker(new URL(`heavy-worker${extname(import.meta.url)}`, import.meta.url));
+  const worker = new Worker(new URL(`heavy-worker${extname(import.meta.url)}`, import.meta.url), {
+    // Its work is in buffers outside of the heap.
+    resourceLimits: { maxYoungGenerationSizeMb: 4 },
+  });
   const lane: Lane = { worker, pending: [] };
   worker.on('message', (answer: Answer) => {
     const waiting = lane.pending.shift()!;

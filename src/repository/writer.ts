@@ -40,7 +40,7 @@ export interface WriterOptions {
 }
 
 /**
- * A running backup. Order of writes: packs (an index segment after every 32), archives and media shards as they come, the
+ * A running backup. Order of writes: packs (with index segments between them), archives and media shards as they come, the
  * last index segment, manifest, refs, log record. Everything before the record is garbage until the record is there.
  */
 export function createBackupWriter(options: WriterOptions): BackupWriter {

@@ -31,7 +31,7 @@ export async function snapshotSource(repository: Repository, snapshotId: string)
 }
 
 async function* mediaOf(repository: Repository, snapshotId: string): AsyncGenerator<SourceMediaFile> {
-  for await (const file of repository.mediaFiles(snapshotId)) {
+  for await (const file of repository.mediaFilesByPack(snapshotId)) {
     const { path, sizeBytes, sha256, blobs } = file;
     const content = { sizeBytes, sha256, blobs };
     const open = () => repository.read(content);

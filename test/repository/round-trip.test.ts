@@ -97,6 +97,32 @@ describe('a backup', () => {
     expect(await repository.snapshots()).toEqual([]);
   });
 
+  it('is read pack by pack when the order of paths would open a pack for each file', async () => {
+    await using fixture = await makeRepository();
+    const at = (night: number, file: number) => `local_content/${file}/${night}`;
+    const media: Record<string, Uint8Array> = {};
+    let id = '';
+    // Each night adds files between those of the nights before, and its packs.
+    for (const night of [0, 1, 2, 3, 4, 5]) {
+      for (const file of [0, 1, 2, 3, 4, 5]) media[at(night, file)] = randomBytes(3000);
+      const source = { dump: Buffer.from('PGDMP'), media, signingKey: 'key' };
+      id = (await backUp(await fixture.open(), source)).entry.id;
+    }
+    const fetched: string[] = [];
+    const store = {
+      ...fixture.store,
+      get: async (key: string) => (fetched.push(key), fixture.store.get(key)),
+    };
+    const repository = await fixture.open({}, store);
+    const read: Record<string, Uint8Array> = {};
+    for await (const file of repository.mediaFilesByPack(id))
+      read[file.path] = await bytesOf(repository.read(file));
+    expect(read).toEqual(media);
+    const packs = fetched.filter((key) => key.startsWith('packs/'));
+    expect(packs).toHaveLength(6);
+    expect(new Set(packs).size).toBe(6);
+  });
+
   it('that lost one pack never commits, even if the store works again and the same content comes again', async () => {
     await using fixture = await makeRepository();
     let failed = false;
