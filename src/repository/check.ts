@@ -1,8 +1,10 @@
 import { eachConcurrently } from '../core/each-concurrently.ts';
 import { isLifeboatError, messageOf } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ObjectStat, ObjectStore } from '../storage/port.ts';
 import { checkContents } from './check-contents.ts';
+import { checkProtection } from './check-protection.ts';
 import type { RepositoryConfig } from './config-file.ts';
 import { stateOf, type LogState } from './log-state.ts';
 import type { CommitLog } from './log.ts';
@@ -26,6 +28,7 @@ export interface CheckContext {
   readonly config: RepositoryConfig;
   readonly log: CommitLog;
   readonly identities: readonly Secret[];
+  readonly clock: Clock;
 }
 
 /** What needs an object: these snapshots, which expect this size. */
@@ -63,6 +66,9 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
     // One that is missing was not read, and a manifest may name it all the same.
     await checkContents(context, state, report, (key) => options.readData === 'all' || read.has(key));
   }
+  const records = context.log.entries.map(({ seq }) => logKey(seq));
+  const needed = [CONFIG_KEY, ...Object.keys(context.config.recovery_kit), ...records, ...needs.keys()];
+  const protection = await checkProtection(context.store, needed, context.clock.now());
   const findings = await withoutForgotten(context, state, report.findings);
   const ok = findings.every(({ severity }) => severity !== 'error');
   return {
@@ -73,6 +79,7 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
     snapshots: state.snapshots.length,
     packs: countPacks(packs),
     packsRead: countPacks(packsRead),
+    protection,
   };
 }
 

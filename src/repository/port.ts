@@ -144,6 +144,17 @@ export interface CheckResult {
   /** Those that are there. */
   readonly packs: PackCount;
   readonly packsRead: PackCount;
+  /** By Object Lock, of what the snapshots need and of the log; undefined where the store has none. */
+  readonly protection: Protection | undefined;
+}
+
+export interface Protection {
+  readonly objects: number;
+  /** Of these: now, or never were. */
+  readonly unprotected: number;
+  /** When the first and the last of the protected ones can be deleted; undefined when there is none. */
+  readonly earliest: Date | undefined;
+  readonly latest: Date | undefined;
 }
 
 export interface PackCount {

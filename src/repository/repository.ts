@@ -132,7 +132,7 @@ export async function openRepository(
     read: reader.read,
     readWhole: reader.readWhole,
     readArchive: reader.readArchive,
-    check: (checkOptions) => checkRepository({ store, config, log, identities }, checkOptions),
+    check: (checkOptions) => checkRepository({ store, config, log, identities, clock }, checkOptions),
     async forget(snapshotIds, reasons, guard) {
       if (snapshotIds.length === 0) return;
       const signer = await adminSigner();

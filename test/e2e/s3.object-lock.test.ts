@@ -5,9 +5,12 @@ import {
   PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { openS3Store } from '../../src/storage/s3/store.ts';
 import type { ObjectLock } from '../../src/storage/s3/client.ts';
 import { retrying } from '../../src/storage/retrying.ts';
+import { lifeboat } from '../cli/run.ts';
 import { backUp, makeRepository, readBack, sampleSource } from '../repository/fixture.ts';
 import { listAll } from '../repository/memory-store.ts';
 import { startS3, type S3Server } from '../storage/s3/server.ts';
@@ -121,6 +124,45 @@ it('a backup extends what it leans on, prune waits for what is protected, and no
     .toBe(pruned.lockedObjects - packs.length);
   expect((await versions()).filter(({ Key }) => marked.includes(Key!))).toEqual([]);
   expect(await readBack(await fixture.open(), third.entry.id)).toEqual(source);
+});
+
+it('check tells people and programs until when everything is protected', async () => {
+  const { bucket, store, release } = await lockedBucket({ mode: 'governance', days: 30 });
+  await using fixture = await makeRepository(undefined, store);
+  await backUp(await fixture.open(), sampleSource());
+  const { accessKeyId, secretAccessKey } = server;
+  const config = join(fixture.directory, 'lifeboat.yaml');
+  const yaml = `version: 1
+homeserver: {kind: synapse, config: [/nowhere/homeserver.yaml]}
+repository:
+  path: s3:${server.endpoint}/${bucket}
+  s3:
+    access_key_id: ${accessKeyId}
+    secret_access_key: {env: LOCK_TEST_SECRET}
+    object_lock: {mode: governance, days: 30}
+  host_key_file: host.key
+  state_directory: state
+`;
+  await writeFile(config, yaml, { mode: 0o600 });
+  const run = (...argv: string[]) =>
+    lifeboat([...argv, '--config', config], { env: { LOCK_TEST_SECRET: secretAccessKey.reveal() } });
+  const protection = async () => (await run('check', '--json')).messages.at(-1)!['protection'];
+  const objects = (await listAll(store)).length;
+  const day = (days: number) =>
+    expect.stringMatching(`^${new Date(Date.now() + days * DAY_MS).toISOString().slice(0, 10)}T`);
+  expect(await protection()).toEqual({ objects, unprotected: 0, earliest: day(30), latest: day(30) });
+
+  const [first, second] = await listAll(store, 'packs/');
+  await release(first!.key, new Date(Date.now() + 2 * DAY_MS));
+  await release(second!.key, new Date(Date.now() + 1000));
+  await expect
+    .poll(protection, { timeout: 10_000 })
+    .toEqual({ objects, unprotected: 1, earliest: day(2), latest: day(30) });
+  const { stdout, status } = await run('check');
+  expect(stdout).toMatch(
+    /^Object Lock: \d+ of \d+ needed objects are protected, until .*Z at the earliest and .*Z at the latest; 1 can be deleted now/m,
+  );
+  expect(status).toBe(0);
 });
 
 it('a bucket without Object Lock refuses the first object, in words', async () => {

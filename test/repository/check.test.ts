@@ -98,6 +98,40 @@ describe('check without any key', () => {
     expect(found.flatMap(({ findings }) => findings.map(({ object }) => object))).toEqual([key]);
   });
 
+  it('says until when Object Lock protects what is needed, and how much of it is not', async () => {
+    await using fixture = await makeRepository();
+    const { entry } = await backUp(await fixture.open(), sampleSource());
+    expect((await check(fixture, fixture.store)).protection).toBeUndefined();
+    const [packs, garbage] = [await listAll(fixture.store, 'packs/'), `packs/aa/${'a'.repeat(64)}.age`];
+    const until: Record<string, Date | undefined> = {
+      [packs[0]!.key]: new Date('2100-02-01'),
+      [packs[1]!.key]: new Date('2000-01-01'),
+      'log/0000000001.json': undefined,
+      [garbage]: new Date('2099-01-01'),
+    };
+    const locking: ObjectStore = {
+      ...fixture.store,
+      capabilities: { ...fixture.store.capabilities, objectLock: true },
+      stat: async (key) => {
+        const stat = await fixture.store.stat(key);
+        const lockedUntil = key in until ? until[key] : new Date('2100-03-01');
+        return stat && { ...stat, ...(lockedUntil && { lockedUntil }) };
+      },
+    };
+    const objects = (await listAll(fixture.store)).length;
+    expect((await check(fixture, locking)).protection).toEqual({
+      objects,
+      unprotected: 2,
+      earliest: new Date('2100-02-01'),
+      latest: new Date('2100-03-01'),
+    });
+    await (await fixture.open()).forget([entry.id], {});
+    expect((await check(fixture, locking)).protection).toMatchObject({
+      unprotected: 1,
+      earliest: new Date('2100-03-01'),
+    });
+  });
+
   it('calls nothing damaged that it could not ask for', async () => {
     await using fixture = await makeRepository();
     await backUp(await fixture.open(), sampleSource());

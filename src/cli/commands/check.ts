@@ -1,9 +1,10 @@
 import { EXIT, LifeboatError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
-import type { CheckFinding, CheckResult, PackSample } from '../../repository/port.ts';
+import type { CheckFinding, CheckResult, PackSample, Protection } from '../../repository/port.ts';
 import { defineCommand } from '../definition.ts';
 import { packSample } from '../option-values.ts';
 import { shortId } from './list.ts';
+import { formatTime } from '../terminal.ts';
 import { OPENING } from './shared-exits.ts';
 
 interface CheckFlags {
@@ -45,7 +46,7 @@ export const checkCommand = defineCommand<CheckFlags>({
       output.message('finding', { ...finding });
       output.print(describe(finding));
     }
-    const { ok, findings, objects, bytesRead, snapshots, packs, packsRead } = result;
+    const { ok, findings, objects, bytesRead, snapshots, packs, packsRead, protection } = result;
     output.message('summary', {
       command: 'check',
       ok,
@@ -57,7 +58,9 @@ export const checkCommand = defineCommand<CheckFlags>({
       pack_bytes: packs.bytes,
       packs_read: packsRead.count,
       pack_bytes_read: packsRead.bytes,
+      protection: protection ?? null,
     });
+    if (protection !== undefined) output.print(describeProtection(protection));
     output.print(conclude(result));
     return ok ? EXIT.ok : EXIT.failed;
   },
@@ -78,6 +81,16 @@ function sampleOf({ readData, readDataSubset }: CheckFlags): PackSample {
 function conclude({ ok, findings, objects, snapshots, packs, packsRead }: CheckResult): string {
   const read = `${packsRead.count} of ${packs.count} packs read (${formatBytes(packsRead.bytes)} of ${formatBytes(packs.bytes)})`;
   return `${ok ? 'sound' : 'DAMAGED'}: ${snapshots} snapshots, ${objects} objects, ${read}, ${findings.length} findings`;
+}
+
+function describeProtection({ objects, unprotected, earliest, latest }: Protection): string {
+  const until =
+    earliest === undefined || latest === undefined
+      ? 'nothing is protected'
+      : `${objects - unprotected} of ${objects} needed objects are protected, until ${formatTime(earliest)} at the earliest and ${formatTime(latest)} at the latest`;
+  const rest =
+    unprotected === 0 ? '' : `; ${unprotected} can be deleted now: the next backup protects them again`;
+  return `Object Lock: ${until}${rest}`;
 }
 
 function describe({ severity, object, problem, consequence, snapshots }: CheckFinding): string {
