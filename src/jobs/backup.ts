@@ -5,7 +5,7 @@ import { join } from 'node:path';
  * row of the snapshot has had its file written already (media are immutable, and Synapse writes the file before the row).
  */
 import type { Config } from '../config/index.ts';
-import { LifeboatError, messageOf } from '../core/errors.ts';
+import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
 import {
   connect,
   databaseInfo,
@@ -75,16 +75,30 @@ export async function planBackup(config: Config): Promise<BackupPlan> {
 
 /** Errors: as `planBackup`, `database-dump-failed`, `disk-full`, `interrupted`; nothing is visible unless it resolves. */
 export async function backup(options: BackupOptions): Promise<BackupOutcome> {
-  const { config, repository, progress, signal } = options;
+  const { config, progress } = options;
   progress({ phase: 'discover', message: 'reading the homeserver configuration' });
   const sources = await findSources(config);
-  const writer = await repository.startBackup();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await backUpOnce(sources, options);
+    } catch (error) {
+      if (attempt === PRUNE_ATTEMPTS || !isLifeboatError(error, 'locked')) throw error;
+      progress({ phase: 'commit', message: 'a prune came between; storing anew what it is about to delete' });
+    }
+  }
+}
+
+/** What a prune has marked while a backup leaned on it is stored again; most of the backup is there already. */
+const PRUNE_ATTEMPTS = 3;
+
+async function backUpOnce(sources: Sources, options: BackupOptions): Promise<BackupOutcome> {
+  const writer = await options.repository.startBackup();
   try {
     await using instant = await captureInstant(sources, writer, options);
     return await backUpInstant(sources, instant, writer, options);
   } catch (error) {
     await writer.abort();
-    if (signal?.aborted === true)
+    if (options.signal?.aborted === true)
       throw new LifeboatError('interrupted', 'interrupted; nothing was committed', { cause: error });
     throw error;
   }

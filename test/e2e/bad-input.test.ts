@@ -7,10 +7,11 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/index.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { EXIT } from '../../src/core/errors.ts';
+import { EXIT, LifeboatError } from '../../src/core/errors.ts';
 import { connect } from '../../src/database/index.ts';
 import type { LabSynapse } from '../../src/demo/lab/index.ts';
 import { register, type MatrixClient } from '../../src/demo/world/client.ts';
+import { backup } from '../../src/jobs/backup.ts';
 import { drill } from '../../src/jobs/drill.ts';
 import { silent } from '../../src/observe/index.ts';
 import type { Repository } from '../../src/repository/port.ts';
@@ -97,6 +98,28 @@ it('a change of the schema that comes between our snapshot and the dump is let t
   const { status, stderr } = await backup;
   expect(stderr).toContain('the schema changed; beginning again from a new snapshot');
   expect(status).toBe(EXIT.ok);
+});
+
+it('a prune that marks what a backup leans on makes it store that anew, instead of failing', async () => {
+  let commits = 0;
+  const overtaken: Repository = {
+    ...repository,
+    startBackup: async () => {
+      const writer = await repository.startBackup();
+      return {
+        ...writer,
+        commit: async (...given) => {
+          commits += 1;
+          if (commits === 1) throw new LifeboatError('locked', 'a prune marked packs/ab');
+          return writer.commit(...given);
+        },
+      };
+    },
+  };
+  const before = (await repository.snapshots()).length;
+  await backup({ config, repository: overtaken, tags: [], progress: silent });
+  expect(commits).toBe(2);
+  expect(await repository.snapshots()).toHaveLength(before + 1);
 });
 
 it('a full disk fails a backup as a whole; with room again the next one works', async () => {
