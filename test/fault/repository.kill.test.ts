@@ -7,7 +7,7 @@ import type { SnapshotEntry } from '../../src/repository/port.ts';
 import { backUp, makeRepository, readBack, seededSource, type Fixture } from '../repository/fixture.ts';
 
 const CHILD = fileURLToPath(new URL('repository-child.ts', import.meta.url));
-const RANDOM_KILLS = 10;
+const RANDOM_KILLS = process.env['LIFEBOAT_FAULTS'] === 'whole' ? 200 : 10;
 
 interface Ended {
   readonly signal: NodeJS.Signals | null;
@@ -102,7 +102,7 @@ describe('a backup that is killed', () => {
     },
   );
 
-  it('at random moments loses nothing; the next one works', { timeout: 120_000 }, async () => {
+  it('at random moments loses nothing; the next one works', { timeout: 1_200_000 }, async () => {
     await using fixture = await makeRepository();
     const committed = new Map<string, string>();
     let killed = 0;
