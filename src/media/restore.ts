@@ -1,4 +1,4 @@
-import { mkdir, realpath, rm, rmdir } from 'node:fs/promises';
+import { mkdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { eachConcurrently } from '../core/each-concurrently.ts';
@@ -65,6 +65,6 @@ export async function writeMediaFiles(
     publisher.discard();
     throw error;
   } finally {
-    await rmdir(root.staging);
+    await rm(root.staging, { recursive: true, force: true });
   }
 }

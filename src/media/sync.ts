@@ -7,7 +7,7 @@ import { LifeboatError } from '../core/errors.ts';
  * Errors: `file-unwritable` when the disk took not all.
  */
 export async function syncFileSystem(path: string): Promise<void> {
-  const { exitCode, stderr } = await runCommand(['sync', '--file-system', path]);
+  const { exitCode, stderr } = await runCommand(['sync', '-f', path]);
   if (exitCode === 0) return;
   throw new LifeboatError('file-unwritable', `${path} could not be written to the disk: ${stderr.trim()}`, {
     hint: 'Look for errors of the disk in the kernel log (dmesg), then restore again.',
