@@ -8,7 +8,7 @@ const NODE = quoted(process.execPath);
 export interface Lifeboat extends Tool {
   backUpMedia(place: Place, source: MediaSource): string;
   check(place: Place): string;
-  /** As if the database knew no hash: every file is read again. */
+  /** As if the database knew no hash: every file is looked at, and read when its stamp is another. */
   backUpWithoutHashes(place: Place, source: MediaSource): string;
 }
 

@@ -8,7 +8,7 @@ import type { Tool } from './tool.ts';
 const TITLES: Readonly<Record<MediaRow, string>> = {
   first: 'first backup of media',
   nothing: 'nothing new, by the catalogue',
-  'nothing-walk': 'nothing new, every file read',
+  'nothing-walk': 'nothing new, without hashes in the database',
   new: '0.1 % new',
   check: 'check of all data',
   restore: 'restore of all',
