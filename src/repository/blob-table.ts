@@ -1,7 +1,12 @@
 /** Where a blob is kept. */
-interface BlobPlace {
+export interface BlobPlace {
   /** Number of the pack, as its owner counts them. */
   readonly pack: number;
+  /** Of its frame in the decrypted pack; 0, as nothing stands there, while the pack is being filled. */
+  readonly offset: number;
+  /** Of the frame. */
+  readonly storedBytes: number;
+  /** Of the content; 0 where nobody asks for it. */
   readonly sizeBytes: number;
 }
 
@@ -10,14 +15,18 @@ export interface BlobTable {
   get(id: string): BlobPlace | undefined;
   has(id: string): boolean;
   /** The first place of a blob stays; later ones are ignored. */
-  add(id: string, pack: number, sizeBytes: number): void;
+  add(id: string, place: BlobPlace): void;
+  /** For a blob that was added while its pack was being filled. */
+  locate(id: string, offset: number, storedBytes: number): void;
 }
 
 const WORDS = 4;
 const FIRST_CAPACITY = 1 << 12;
+/** Pack number + 1, where 0 is an empty slot; offset; stored bytes; bytes. */
+const FIELDS = 4;
 
 /**
- * Blob id -> place in 24 bytes a slot: a JavaScript Map takes 261 MB for a million ids, and ends at 16.7 million.
+ * Blob id -> place in 32 bytes a slot: a JavaScript Map takes 261 MB for a million ids, and ends at 16.7 million.
  * Open addressing with linear probing. It keeps 128 of an id's 256 bits; ids are HMACs, so nobody without the key can make
  * two that collide, and by chance it takes 2^64 of them.
  */
@@ -25,40 +34,39 @@ export function createBlobTable(): BlobTable {
   let capacity = FIRST_CAPACITY;
   let size = 0;
   let ids = new Uint32Array(capacity * WORDS);
-  /** Pack number + 1; 0 is an empty slot. */
-  let packs = new Uint32Array(capacity);
-  let sizes = new Uint32Array(capacity);
+  let fields = new Uint32Array(capacity * FIELDS);
 
+  const isEmpty = (slot: number): boolean => fields[slot * FIELDS] === 0;
   const slotOf = (words: Uint32Array): number => {
     let slot = words[0]! & (capacity - 1);
-    while (packs[slot] !== 0 && !sameId(ids, slot * WORDS, words)) slot = (slot + 1) & (capacity - 1);
+    while (!isEmpty(slot) && !sameId(ids, slot * WORDS, words)) slot = (slot + 1) & (capacity - 1);
     return slot;
   };
 
-  const insert = (words: Uint32Array, pack: number, sizeBytes: number): boolean => {
-    const slot = slotOf(words);
-    if (packs[slot] !== 0) return false;
-    ids.set(words, slot * WORDS);
-    packs[slot] = pack;
-    sizes[slot] = sizeBytes;
-    return true;
-  };
-
   const grow = (): void => {
-    const old = { ids, packs, sizes, capacity };
+    const old = { ids, fields, capacity };
     capacity *= 2;
     ids = new Uint32Array(capacity * WORDS);
-    packs = new Uint32Array(capacity);
-    sizes = new Uint32Array(capacity);
-    for (let slot = 0; slot < old.capacity; slot += 1) {
-      if (old.packs[slot] === 0) continue;
-      insert(old.ids.subarray(slot * WORDS, (slot + 1) * WORDS), old.packs[slot]!, old.sizes[slot]!);
+    fields = new Uint32Array(capacity * FIELDS);
+    for (let from = 0; from < old.capacity; from += 1) {
+      if (old.fields[from * FIELDS] === 0) continue;
+      const words = old.ids.subarray(from * WORDS, (from + 1) * WORDS);
+      const slot = slotOf(words);
+      ids.set(words, slot * WORDS);
+      fields.set(old.fields.subarray(from * FIELDS, (from + 1) * FIELDS), slot * FIELDS);
     }
   };
 
   const get = (id: string): BlobPlace | undefined => {
     const slot = slotOf(wordsOf(id));
-    return packs[slot] === 0 ? undefined : { pack: packs[slot]! - 1, sizeBytes: sizes[slot]! };
+    if (isEmpty(slot)) return undefined;
+    const at = slot * FIELDS;
+    return {
+      pack: fields[at]! - 1,
+      offset: fields[at + 1]!,
+      storedBytes: fields[at + 2]!,
+      sizeBytes: fields[at + 3]!,
+    };
   };
 
   return {
@@ -66,10 +74,19 @@ export function createBlobTable(): BlobTable {
       return size;
     },
     get,
-    has: (id) => get(id) !== undefined,
-    add(id, pack, sizeBytes) {
+    has: (id) => !isEmpty(slotOf(wordsOf(id))),
+    add(id, { pack, offset, storedBytes, sizeBytes }) {
       if (size * 4 >= capacity * 3) grow();
-      if (insert(wordsOf(id), pack + 1, sizeBytes)) size += 1;
+      const words = wordsOf(id);
+      const slot = slotOf(words);
+      if (!isEmpty(slot)) return;
+      ids.set(words, slot * WORDS);
+      fields.set([pack + 1, offset, storedBytes, sizeBytes], slot * FIELDS);
+      size += 1;
+    },
+    locate(id, offset, storedBytes) {
+      const slot = slotOf(wordsOf(id));
+      if (!isEmpty(slot)) fields.set([offset, storedBytes], slot * FIELDS + 1);
     },
   };
 }

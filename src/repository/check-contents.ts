@@ -10,6 +10,9 @@ import { readBlob, scanPack } from './pack.ts';
 import type { RecordOf } from './record.ts';
 import { openDataKey, recoveryKeys } from './recovery-keys.ts';
 
+/** By pack: the blobs that manifests name, each with the offset of its frame, and the snapshots that they are of. */
+type Expected = Map<string, { readonly blobs: Map<string, number>; readonly snapshots: Set<string> }>;
+
 /**
  * What only a recovery identity can verify: every blob of the chosen packs decompresses to the content its id says, and every
  * blob that a manifest names is in the pack it names. Bytes that do not have the hash in their name were reported before.
@@ -24,7 +27,7 @@ export async function checkContents(
   const dataKey = await openDataKey(store, config, recoveryKeys(config, log.entries), context.identities);
   const identities = [dataKey.identity];
   const idKey = await readIdKey(store, config.id_key_object, identities);
-  const expected = new Map<string, { blobs: Set<string>; snapshots: Set<string> }>();
+  const expected: Expected = new Map();
   for (const record of state.records.values()) {
     await orFinding(report, record.manifest, [record.id], () =>
       collectBlobs(store, identities, record, expected),
@@ -37,13 +40,13 @@ export async function checkContents(
       const entries = scanPack(plaintext);
       for (const entry of entries) {
         readBlob(plaintext, entry, idKey);
-        blobs.delete(entry.id);
+        if (blobs.get(entry.id) === entry.offset) blobs.delete(entry.id);
       }
-      const [absent] = blobs;
+      const [absent] = blobs.keys();
       if (absent !== undefined)
         throw new LifeboatError(
           'repository-damaged',
-          `it does not hold blob ${absent}, which a manifest expects in it`,
+          `it does not hold blob ${absent} where a manifest expects it`,
         );
     });
   }
@@ -53,20 +56,20 @@ async function collectBlobs(
   store: ObjectStore,
   identities: readonly Secret[],
   record: RecordOf<'snapshot'>,
-  expected: Map<string, { blobs: Set<string>; snapshots: Set<string> }>,
+  expected: Expected,
 ): Promise<void> {
-  const expect = (pack: string, blob: string): void => {
-    const row = expected.get(pack) ?? { blobs: new Set(), snapshots: new Set() };
+  const expect = (pack: string, blob: string, offset: number): void => {
+    const row = expected.get(pack) ?? { blobs: new Map(), snapshots: new Set() };
     expected.set(pack, row);
-    row.blobs.add(blob);
+    row.blobs.set(blob, offset);
     row.snapshots.add(record.id);
   };
   const root = await readRoot(store, record.manifest, record.id, identities);
-  for (const [blob, number] of Object.entries(root.where))
-    expect(root.packs[number] ?? `pack number ${number}`, blob);
+  for (const [blob, [number, offset]] of Object.entries(root.where))
+    expect(root.packs[number] ?? `pack number ${number}`, blob, offset);
   for (const shard of root.shards) {
-    for await (const { file, packs } of readShard(store, shard, identities)) {
-      for (const [at, blob] of file.blobs.entries()) expect(packs[at]!, blob);
+    for await (const { file, places } of readShard(store, shard, identities)) {
+      for (const [at, blob] of file.blobs.entries()) expect(places[at]!.pack, blob, places[at]!.offset);
     }
   }
   for (const { object } of [root.manifest.keys.archive, root.manifest.config.archive])

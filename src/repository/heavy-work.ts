@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { compressInto } from './compress.ts';
-import { openInPlace, sealInPlace } from './seal-payload.ts';
+import { openInPlace, openPartInPlace, sealInPlace, type PayloadPart } from './seal-payload.ts';
 
 /**
  * What takes a processor's time, as jobs of plain data that a worker thread does (heavy-worker.ts). Buffers are handed over, not
@@ -29,6 +29,13 @@ export type Job =
       readonly bytes: Uint8Array<ArrayBuffer>;
       readonly headerBytes: number;
       readonly fileKey: Uint8Array;
+    }
+  /** Chunks of an age file become their plaintext in the same buffer. */
+  | {
+      readonly kind: 'open-part';
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly fileKey: Uint8Array;
+      readonly part: PayloadPart;
     };
 
 export interface JobResult {
@@ -54,6 +61,10 @@ export function doJob(job: Job): JobResult {
   }
   if (job.kind === 'open') {
     const bytes = openInPlace(job.bytes, job.headerBytes, job.fileKey);
+    return { bytes, ends: [], sha256: '', spare: undefined };
+  }
+  if (job.kind === 'open-part') {
+    const bytes = openPartInPlace(job.bytes, job.fileKey, job.part);
     return { bytes, ends: [], sha256: '', spare: undefined };
   }
   const { bytes, ends, room } = job;

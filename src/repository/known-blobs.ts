@@ -66,7 +66,8 @@ function addSegment(
   for (const pack of content.packs) {
     if (present.get(pack.key) !== pack.sizeBytes) continue;
     const number = known.packs.push({ key: pack.key, sizeBytes: pack.sizeBytes, segment }) - 1;
-    for (const [id, , , sizeBytes] of pack.blobs) known.table.add(id, number, sizeBytes);
+    for (const [id, offset, storedBytes, contentBytes] of pack.blobs)
+      known.table.add(id, { pack: number, offset, storedBytes, sizeBytes: contentBytes });
   }
   for (const [id, blobs] of Object.entries(content.files)) known.files.set(id, blobs);
   for (const [id, object] of Object.entries(content.shards)) {

@@ -10,10 +10,18 @@ import { decompressText } from './zstd-text.ts';
 const ROOT_LIMIT_BYTES = 480 * 1024 * 1024;
 const SHARD_LIMIT_BYTES = 256 * 1024 * 1024;
 
-/** A media file, and for each of its blobs the key of its pack. */
+/** Where a manifest says that a blob is. */
+export interface PlacedBlob {
+  readonly pack: string;
+  /** Of its frame in the decrypted pack. */
+  readonly offset: number;
+  readonly storedBytes: number;
+}
+
+/** A media file, and the place of each of its blobs. */
 export interface PlacedFile {
   readonly file: MediaFile;
-  readonly packs: readonly string[];
+  readonly places: readonly PlacedBlob[];
 }
 
 /** Errors: `identity-missing`, `identity-wrong`, `repository-damaged`. */
@@ -58,11 +66,13 @@ export function* filesOfShard(shard: ManifestRoot['shards'][number], text: strin
       packs = parse(key, shardHeaderSchema, line).packs;
       continue;
     }
-    const { in: numbers, ...file } = parse(key, shardRowSchema, line);
-    const places = numbers.map((number) => packs![number]);
-    if (places.length !== file.blobs.length || places.includes(undefined))
+    const { in: inside, ...file } = parse(key, shardRowSchema, line);
+    if (inside.length !== file.blobs.length || inside.some(([number]) => packs![number] === undefined))
       throw damagedObject(key, `${file.path} does not say where its blobs are`);
-    yield { file, packs: places as string[] };
+    yield {
+      file,
+      places: inside.map(([number, offset, storedBytes]) => ({ pack: packs![number]!, offset, storedBytes })),
+    };
     files += 1;
   }
   if (files !== shard.files) throw damagedObject(key, `it lists ${files} files, not ${shard.files}`);

@@ -102,6 +102,8 @@ const manifestSchema = z.strictObject({
 }) satisfies z.ZodType<Manifest>;
 
 const packNumber = z.int().nonnegative();
+/** Number of the pack, offset of the frame in the decrypted pack, its bytes: what a reader asks for, and no more. */
+const blobPlace = z.tuple([packNumber, size, size]);
 const packKey = z.string().regex(/^packs\/[0-9a-f]{2}\/[0-9a-f]{64}\.age$/);
 
 /** The root object: the manifest, where its dumps' blobs are, and the shards that list the media. */
@@ -109,8 +111,8 @@ export const rootSchema = z.strictObject({
   v: z.literal(1),
   manifest: manifestSchema,
   packs: z.array(packKey),
-  /** Blob id -> number of its pack in `packs`. */
-  where: z.record(sha256, packNumber),
+  /** Blob id -> place, with the number of its pack in `packs`. */
+  where: z.record(sha256, blobPlace),
   shards: z.array(
     z.strictObject({ object: z.string().regex(/^manifests\/[0-9a-f]{64}\.age$/), files: size, bytes: size }),
   ),
@@ -126,8 +128,8 @@ export const mediaFileSchema = z.strictObject({
   mediaClass: z.string(),
 }) satisfies z.ZodType<MediaFile>;
 
-/** A line of a shard: the file, and for each of its blobs the number of its pack in the header. */
-export const shardRowSchema = mediaFileSchema.extend({ in: z.array(packNumber) });
+/** A line of a shard: the file, and for each of its blobs its place, with the number of its pack in the header. */
+export const shardRowSchema = mediaFileSchema.extend({ in: z.array(blobPlace) });
 
 export type ManifestRoot = z.infer<typeof rootSchema>;
 

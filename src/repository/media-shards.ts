@@ -1,5 +1,6 @@
 import { LifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
+import type { BlobTable } from './blob-table.ts';
 import { shardId } from './index-facts.ts';
 import { keyedHash } from './keyed-hash.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
@@ -73,7 +74,7 @@ export function createMediaShards(options: MediaShardOptions): MediaShardWriter 
   };
 
   const write = async ({ position, rows }: Shard): Promise<void> => {
-    const text = shardText(rows, (number) => packs.pack(number)!.key);
+    const text = shardText(rows, known.table, (number) => packs.pack(number)!.key);
     const id = shardId(options.idKey, text);
     const shared = known.shards.get(id);
     const object = shared?.object ?? (await store(id, text));
@@ -110,13 +111,14 @@ export function createMediaShards(options: MediaShardOptions): MediaShardWriter 
   };
 }
 
-/** One line of JSON for the packs, and one for each file; `in` says for every blob which pack it is in. */
-function shardText(rows: Shard['rows'], keyOf: (number: number) => string): string {
+/** One line of JSON for the packs, and one for each file; `in` says for every blob where it is. All their packs are stored. */
+function shardText(rows: Shard['rows'], table: BlobTable, keyOf: (number: number) => string): string {
   const numbers = new Map<number, number>();
-  const lines = rows.map(({ file, packs }) => {
-    const inside = packs.map((pack) => {
+  const lines = rows.map(({ file }) => {
+    const inside = file.blobs.map((blob) => {
+      const { pack, offset, storedBytes } = table.get(blob)!;
       if (!numbers.has(pack)) numbers.set(pack, numbers.size);
-      return numbers.get(pack);
+      return [numbers.get(pack), offset, storedBytes];
     });
     const { path, sizeBytes, sha256, blobs, mediaClass } = file;
     return JSON.stringify({ path, sizeBytes, sha256, mediaClass, blobs, in: inside });

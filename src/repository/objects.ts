@@ -38,12 +38,7 @@ export async function getNamed(store: ObjectStore, key: string): Promise<Uint8Ar
   if (promised === undefined)
     throw new LifeboatError('repository-damaged', `${key} is not the name of a repository object`);
   const bytes = await store.get(key).catch((error: unknown) => {
-    if (!isLifeboatError(error, 'object-missing')) throw error;
-    throw new LifeboatError('repository-damaged', `object ${key} is missing from ${store.location}`, {
-      cause: error,
-      hint: 'If its snapshot was forgotten and pruned meanwhile, choose another; otherwise run `lifeboat check` and restore from a second repository.',
-      context: { object: key },
-    });
+    throw isLifeboatError(error, 'object-missing') ? missingObject(store, key, error) : error;
   });
   if ((await sha256HexInPool(bytes)) !== promised)
     throw damagedObject(key, 'its bytes do not have the hash in its name');
@@ -56,16 +51,28 @@ export async function getSealed(
   key: string,
   identities: readonly Secret[],
 ): Promise<Uint8Array> {
-  if (identities.length === 0) {
-    throw new LifeboatError('identity-missing', `${key} is encrypted, and no recovery identity was given`, {
-      hint: 'Give the file with the recovery identity that `lifeboat init` showed: --identity FILE.',
-      context: { object: key },
-    });
-  }
+  requireIdentity(key, identities);
   return unsealOwned(
     await getNamed(store, key),
     identities.map((identity) => identity.reveal()),
   );
+}
+
+/** Errors: `identity-missing`. */
+function requireIdentity(key: string, identities: readonly Secret[]): void {
+  if (identities.length > 0) return;
+  throw new LifeboatError('identity-missing', `${key} is encrypted, and no recovery identity was given`, {
+    hint: 'Give the file with the recovery identity that `lifeboat init` showed: --identity FILE.',
+    context: { object: key },
+  });
+}
+
+export function missingObject(store: ObjectStore, key: string, cause?: unknown): LifeboatError {
+  return new LifeboatError('repository-damaged', `object ${key} is missing from ${store.location}`, {
+    cause,
+    hint: 'If its snapshot was forgotten and pruned meanwhile, choose another; otherwise run `lifeboat check` and restore from a second repository.',
+    context: { object: key },
+  });
 }
 
 export function damagedObject(key: string, problem: string, cause?: unknown): LifeboatError {

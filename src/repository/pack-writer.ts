@@ -168,6 +168,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       packBuffers.give(file);
       count.storedBytes += storedBytes;
       count.newPacks += 1;
+      for (const entry of entries) known.table.locate(entry.id, entry.offset, entry.storedBytes);
       newPacks[pack.number - firstNew] = { key, sizeBytes: storedBytes, segment: undefined };
       pending.packs.push({ key, sizeBytes: storedBytes, blobs: entries.map(indexRow) });
       pendingNumbers.push(pack.number);
@@ -213,7 +214,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       return id;
     }
     open ??= openPack(firstNew + opened++, options.packTargetBytes, packBuffers);
-    known.table.add(id, open.number, content.length);
+    known.table.add(id, { pack: open.number, offset: 0, storedBytes: 0, sizeBytes: content.length });
     count.newBlobs += 1;
     await append(open, id, content);
     if (expectedBytes(open) >= open.target) await sealOpen();

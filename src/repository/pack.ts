@@ -113,10 +113,17 @@ export function readBlob(plaintext: Uint8Array, entry: PackEntry, key: Uint8Arra
   if (!(entry.offset >= 0 && end >= entry.offset && end <= plaintext.length)) {
     throw damaged(`blob ${entry.id} lies outside of its pack`);
   }
-  const frame = plaintext.subarray(entry.offset, end);
-  const content = decompressBlob(frame, entry.sizeBytes, entry.id);
-  if (blobIdOf(key, content) !== entry.id)
-    throw damaged(`blob ${entry.id} has other content than its id says`);
+  return contentOf(plaintext.subarray(entry.offset, end), entry.sizeBytes, entry.id, key);
+}
+
+/** The same of a frame alone, which says itself how much it holds. */
+export function readFrame(frame: Uint8Array, id: string, key: Uint8Array): Uint8Array {
+  return contentOf(frame, frameContentSize(frame, id), id, key);
+}
+
+function contentOf(frame: Uint8Array, sizeBytes: number, id: string, key: Uint8Array): Uint8Array {
+  const content = decompressBlob(frame, sizeBytes, id);
+  if (blobIdOf(key, content) !== id) throw damaged(`blob ${id} has other content than its id says`);
   return content;
 }
 

@@ -7,11 +7,11 @@ import { createBlobTable } from './blob-table.ts';
 import type { DataKey } from './data-key.ts';
 import { readIdKey } from './id-key.ts';
 import { loadKnownBlobs, type KnownBlobs } from './known-blobs.ts';
-import { readRoot, readShard } from './manifest-reader.ts';
+import { readRoot, readShard, type PlacedBlob } from './manifest-reader.ts';
 import type { ManifestRoot } from './manifest-schema.ts';
 import type { ArchiveRef, Content, MediaFile } from './manifest.ts';
 import { damagedObject, getSealed } from './objects.ts';
-import { createPackCache, type PackCache } from './pack-cache.ts';
+import { createPackReader, type PackReader } from './pack-reader.ts';
 import type { RecordOf } from './record.ts';
 
 export interface Reader {
@@ -42,32 +42,32 @@ export function createReader(options: ReaderOptions): Reader {
   const places = createBlobTable();
   const packKeys: string[] = [];
   const packNumbers = new Map<string, number>();
-  let packs: Promise<PackCache> | undefined;
+  let packs: Promise<PackReader> | undefined;
   let index: Promise<KnownBlobs> | undefined;
 
   const dataIdentity = async (): Promise<readonly Secret[]> => [(await options.dataKey()).identity];
 
-  const openPacks = async (): Promise<PackCache> => {
+  const openPacks = async (): Promise<PackReader> => {
     const identities = await dataIdentity();
-    return createPackCache(store, identities, await readIdKey(store, options.idKeyObject, identities));
+    return createPackReader(store, identities, await readIdKey(store, options.idKeyObject, identities));
   };
 
-  const place = (blob: string, packKey: string): void => {
-    let number = packNumbers.get(packKey);
+  const remember = (blob: string, { pack, offset, storedBytes }: PlacedBlob): void => {
+    let number = packNumbers.get(pack);
     if (number === undefined) {
-      number = packKeys.push(packKey) - 1;
-      packNumbers.set(packKey, number);
+      number = packKeys.push(pack) - 1;
+      packNumbers.set(pack, number);
     }
-    places.add(blob, number, 0);
+    places.add(blob, { pack: number, offset, storedBytes, sizeBytes: 0 });
   };
 
-  const packOf = async (blob: string): Promise<string> => {
+  const placeOf = async (blob: string): Promise<PlacedBlob> => {
     const read = places.get(blob);
-    if (read !== undefined) return packKeys[read.pack]!;
+    if (read !== undefined) return { ...read, pack: packKeys[read.pack]! };
     index ??= loadKnownBlobs(store, await dataIdentity(), new Set());
     const { table, packs: indexed } = await index;
     const found = table.get(blob);
-    if (found !== undefined) return indexed[found.pack]!.key;
+    if (found !== undefined) return { ...found, pack: indexed[found.pack]!.key };
     throw new LifeboatError(
       'repository-damaged',
       `blob ${blob} is in no manifest that was read, and in no index`,
@@ -75,11 +75,11 @@ export function createReader(options: ReaderOptions): Reader {
   };
 
   const readWhole = async (content: Content): Promise<Uint8Array | undefined> => {
-    const cache = await (packs ??= openPacks());
+    const opened = await (packs ??= openPacks());
     const [only, ...others] = content.blobs;
     // The id is made of the content's own hash: what `blob` verifies is all.
-    if (only === undefined || others.length > 0 || !cache.isIdOf(only, content.sha256)) return undefined;
-    const bytes = await cache.blob(await packOf(only), only);
+    if (only === undefined || others.length > 0 || !opened.isIdOf(only, content.sha256)) return undefined;
+    const bytes = await opened.blob(only, await placeOf(only));
     if (bytes.length !== content.sizeBytes) throw notAsBackedUp(content, bytes.length, content.sha256);
     return bytes;
   };
@@ -90,11 +90,11 @@ export function createReader(options: ReaderOptions): Reader {
       yield whole;
       return;
     }
-    const cache = await (packs ??= openPacks());
+    const opened = await (packs ??= openPacks());
     const hash = createHash('sha256');
     let sizeBytes = 0;
     for (const id of content.blobs) {
-      const bytes = await cache.blob(await packOf(id), id);
+      const bytes = await opened.blob(id, await placeOf(id));
       hash.update(bytes);
       sizeBytes += bytes.length;
       yield bytes;
@@ -108,26 +108,32 @@ export function createReader(options: ReaderOptions): Reader {
     const identities = await dataIdentity();
     const { shards } = await readRoot(store, record.manifest, record.id, identities);
     for (const shard of shards) {
-      for await (const { file, packs: filePacks } of readShard(store, shard, identities)) {
-        for (const [at, blob] of file.blobs.entries()) place(blob, filePacks[at]!);
+      for await (const { file, places: filePlaces } of readShard(store, shard, identities)) {
+        for (const [at, blob] of file.blobs.entries()) remember(blob, filePlaces[at]!);
         yield file;
       }
     }
   };
   /** Of its first blob; an empty file has none. */
-  const packNumberOf = ({ blobs: [first] }: MediaFile): number =>
-    first === undefined ? -1 : places.get(first)!.pack;
+  const startOf = ({ blobs: [first] }: MediaFile): number => {
+    if (first === undefined) return -1;
+    const { pack, offset } = places.get(first)!;
+    return pack * 2 ** 32 + offset;
+  };
   const byPack = (files: readonly MediaFile[]): readonly MediaFile[] =>
-    files.toSorted((a, b) => packNumberOf(a) - packNumberOf(b));
+    files
+      .map((file) => ({ file, start: startOf(file) }))
+      .toSorted((a, b) => a.start - b.start)
+      .map(({ file }) => file);
 
   return {
     async root(record) {
       const root = await readRoot(store, record.manifest, record.id, await dataIdentity());
-      for (const [blob, number] of Object.entries(root.where)) {
-        const packKey = root.packs[number];
-        if (packKey === undefined)
+      for (const [blob, [number, offset, storedBytes]] of Object.entries(root.where)) {
+        const pack = root.packs[number];
+        if (pack === undefined)
           throw damagedObject(record.manifest, `it does not say in which pack blob ${blob} is`);
-        place(blob, packKey);
+        remember(blob, { pack, offset, storedBytes });
       }
       return root;
     },

@@ -185,7 +185,8 @@ function parseBody(line: Uint8Array, seq: number): RecordBody | z.infer<typeof u
   } catch {
     throw damagedRecord(seq, 'its first line is not JSON');
   }
-  const type = typeof value === 'object' && value !== null && 'type' in value ? String(value.type) : '';
+  const field = typeof value === 'object' && value !== null && 'type' in value ? value.type : undefined;
+  const type = typeof field === 'string' ? field : '';
   const parsed = KNOWN_TYPES.has(type) ? bodySchema.safeParse(value) : unknownBodySchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

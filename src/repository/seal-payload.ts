@@ -17,6 +17,7 @@ const TAG = 16;
 const NONCE = 16;
 
 export const PAYLOAD_OVERHEAD = { nonce: NONCE, tag: TAG } as const;
+export const PAYLOAD_CHUNK = CHUNK;
 
 /** Size of the age file of so many bytes. */
 export function sealedSize(headerBytes: number, plaintextBytes: number): number {
@@ -76,20 +77,62 @@ export function openInPlace(
   fileKey: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
   const payloadStart = headerLength + NONCE;
-  const payloadLength = file.length - payloadStart;
+  const { chunks, plaintextBytes } = payloadShape(file.length, headerLength);
+  openChunks(file, payloadStart, fileKey, file.slice(headerLength, payloadStart), 0, chunks);
+  return file.subarray(0, plaintextBytes);
+}
+
+/** What the size of an age file tells of its payload. Errors: `repository-damaged`. */
+export function payloadShape(
+  fileBytes: number,
+  headerLength: number,
+): { readonly chunks: number; readonly plaintextBytes: number } {
+  const payloadLength = fileBytes - headerLength - NONCE;
   if (payloadLength < TAG) throw damaged('age file is cut short');
-  const key = payloadKey(fileKey, file.subarray(headerLength, payloadStart));
   const chunks = Math.ceil(payloadLength / (CHUNK + TAG));
   if (payloadLength - (chunks - 1) * (CHUNK + TAG) < TAG) throw damaged('age file is cut short');
   const plaintextBytes = payloadLength - chunks * TAG;
-  for (let index = 0; index < chunks; index += 1) {
-    const start = payloadStart + index * (CHUNK + TAG);
-    const end = Math.min(start + CHUNK + TAG, file.length);
-    file.set(openChunk(file.subarray(start, end), key, index, index === chunks - 1), index * CHUNK);
-  }
   // The specification allows an empty last chunk only for an empty file; anything else would be a second spelling.
   if (chunks > 1 && plaintextBytes === (chunks - 1) * CHUNK) throw damaged('age file ends in an empty chunk');
-  return file.subarray(0, plaintextBytes);
+  return { chunks, plaintextBytes };
+}
+
+/** Chunks of a payload that lie one behind the other. */
+export interface PayloadPart {
+  readonly nonce: Uint8Array;
+  /** Number of the first one in the payload. */
+  readonly first: number;
+  /** Of the whole payload. */
+  readonly chunks: number;
+}
+
+/** The plaintext of a part, in its place. Errors: `repository-damaged`. */
+export function openPartInPlace(
+  bytes: Uint8Array<ArrayBuffer>,
+  fileKey: Uint8Array,
+  { nonce, first, chunks }: PayloadPart,
+): Uint8Array<ArrayBuffer> {
+  const opened = openChunks(bytes, 0, fileKey, nonce, first, chunks);
+  return bytes.subarray(0, bytes.length - opened * TAG);
+}
+
+/** Opens what stands from `start` to the end, as chunks from `first` on, to the beginning of the buffer. Gives their number. */
+function openChunks(
+  bytes: Uint8Array,
+  start: number,
+  fileKey: Uint8Array,
+  nonce: Uint8Array,
+  first: number,
+  chunks: number,
+): number {
+  const key = payloadKey(fileKey, nonce);
+  let opened = 0;
+  for (let at = start; at < bytes.length; at += CHUNK + TAG, opened += 1) {
+    const chunk = bytes.subarray(at, Math.min(at + CHUNK + TAG, bytes.length));
+    const index = first + opened;
+    bytes.set(openChunk(chunk, key, index, index === chunks - 1), opened * CHUNK);
+  }
+  return opened;
 }
 
 function openChunk(chunk: Uint8Array, key: KeyObject, index: number, last: boolean): Uint8Array {

@@ -28,9 +28,30 @@ export async function unsealOwned(
   file: Uint8Array<ArrayBuffer>,
   identities: readonly string[],
 ): Promise<Uint8Array> {
-  const headerLength = findHeader(file);
-  const fileKey = await openHeader(file.subarray(0, headerLength), identities);
-  return (await inWorker({ kind: 'open', bytes: file, headerBytes: headerLength, fileKey })).bytes;
+  const headerBytes = headerLength(file);
+  if (headerBytes === undefined) throw damaged('not an age file, or cut inside its header');
+  const fileKey = await openHeader(file.subarray(0, headerBytes), identities);
+  return (await inWorker({ kind: 'open', bytes: file, headerBytes, fileKey })).bytes;
+}
+
+/** What the beginning of an age file says: enough to open any part of its payload. */
+export interface OpenHeader {
+  readonly fileKey: Uint8Array;
+  /** Of the payload. */
+  readonly nonce: Uint8Array;
+  readonly headerBytes: number;
+}
+
+/** Undefined when the header goes on behind these bytes. Errors: as `unseal`. */
+export async function readHeader(
+  start: Uint8Array,
+  identities: readonly string[],
+): Promise<OpenHeader | undefined> {
+  const headerBytes = headerLength(start);
+  const end = headerBytes === undefined ? Infinity : headerBytes + PAYLOAD_OVERHEAD.nonce;
+  if (headerBytes === undefined || end > start.length) return undefined;
+  const fileKey = await openHeader(start.subarray(0, headerBytes), identities);
+  return { fileKey, nonce: start.slice(headerBytes, end), headerBytes };
 }
 
 /** A new X25519 key pair; the identity opens what is sealed to the recipient. */
@@ -118,13 +139,12 @@ async function openHeader(header: Uint8Array, identities: readonly string[]): Pr
   }
 }
 
-/** Length of the header: up to the newline behind the MAC line. No other line of a header starts with `---`. */
-function findHeader(file: Uint8Array): number {
+/** Up to the newline behind the MAC line; undefined when that is not there. No other line of a header starts with `---`. */
+function headerLength(file: Uint8Array): number | undefined {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   const macLine = bytes.indexOf('\n--- ');
   const end = macLine === -1 ? -1 : bytes.indexOf('\n', macLine + 1);
-  if (end === -1) throw damaged('not an age file, or cut inside its header');
-  return end + 1;
+  return end === -1 ? undefined : end + 1;
 }
 
 function damaged(problem: string, cause?: unknown): LifeboatError {

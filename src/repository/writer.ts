@@ -92,13 +92,13 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
     usedPacks: Set<number>,
   ): Promise<SizedObject> => {
     const numbers = new Map<number, number>();
-    const where: Record<string, number> = {};
+    const where: ManifestRoot['where'] = {};
     for (const blob of manifest.database.dumps.flatMap(({ content }) => content.blobs)) {
       const place = known.table.get(blob);
       if (place === undefined)
         throw new LifeboatError('internal', `a dump names blob ${blob}, which this backup has not stored`);
       if (!numbers.has(place.pack)) numbers.set(place.pack, numbers.size);
-      where[blob] = numbers.get(place.pack)!;
+      where[blob] = [numbers.get(place.pack)!, place.offset, place.storedBytes];
       usedPacks.add(place.pack);
     }
     const packKeys = [...numbers.keys()].map((number) => packs.pack(number)!.key);
