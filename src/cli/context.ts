@@ -21,6 +21,8 @@ export interface CommandContext {
   config(): Promise<Config>;
   /** Undefined when none is named and none lies in the usual places. */
   configIfAny(): Promise<Config | undefined>;
+  /** Where the repository lies, or is to lie. Errors: as `config`. */
+  place(): Promise<RepositoryPlace>;
   /** With --repository no configuration is needed. Errors: as `openAt`. */
   repository(): Promise<Repository>;
   /** Another command line, run in this process; what it prints comes back. For the demo. */
@@ -36,7 +38,7 @@ export interface CommandLineResult {
 }
 
 export function createContext(
-  base: Omit<CommandContext, 'config' | 'configIfAny' | 'repository'>,
+  base: Omit<CommandContext, 'config' | 'configIfAny' | 'place' | 'repository'>,
 ): CommandContext {
   const { flags, env, clock } = base;
   let loaded: Promise<Config> | undefined;
@@ -48,13 +50,13 @@ export function createContext(
       return undefined;
     });
   };
+  const place = async () =>
+    (await configIfAny())?.repository ?? placeWithoutConfig(flags, env) ?? (await config()).repository;
   const repository = async () => {
-    const place =
-      (await configIfAny())?.repository ?? placeWithoutConfig(flags, env) ?? (await config()).repository;
-    const opened = await openAt(place, clock);
+    const opened = await openAt(await place(), clock);
     return flags.copy === undefined ? opened : onlyReadable(opened, flags.copy);
   };
-  return { ...base, config, configIfAny, repository };
+  return { ...base, config, configIfAny, place, repository };
 }
 
 async function readConfig(flags: GlobalFlags, env: NodeJS.ProcessEnv): Promise<Config> {

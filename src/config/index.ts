@@ -3,7 +3,7 @@
  * This room also owns the YAML parser for everybody else, and zod (`zod.ts`).
  */
 export type { Config } from './config.ts';
-export { findConfig, loadConfig } from './load.ts';
-export { renderConfig, type NewConfig } from './render.ts';
+export { findConfig, loadConfig, parseConfig } from './load.ts';
+export { renderConfig, type NewConfig, type StoreReach } from './render.ts';
 export { configJsonSchema } from './schema.ts';
 export { resolvePlace, type CopyPlace, type StorePlace } from './store.ts';

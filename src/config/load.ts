@@ -36,7 +36,12 @@ export function findConfig(flag: string | undefined, env: NodeJS.ProcessEnv): st
  * LIFEBOAT_REPOSITORY and LIFEBOAT_IDENTITY_FILE win over the file. Errors: `config-*`, `secret-unreadable`.
  */
 export async function loadConfig(file: string, env: NodeJS.ProcessEnv): Promise<Config> {
-  const document = parseConfigDocument(await readConfigFile(file), file, env);
+  return parseConfig(await readConfigFile(file), file, env);
+}
+
+/** The same of a text that is to become this file. */
+export async function parseConfig(text: string, file: string, env: NodeJS.ProcessEnv): Promise<Config> {
+  const document = parseConfigDocument(text, file, env);
   return toConfig(validate(document), dirname(resolve(file)), document, env);
 }
 

@@ -4,9 +4,22 @@ export interface NewConfig {
   readonly homeserverConfig: readonly string[];
   readonly program: string | undefined;
   readonly repository: string;
+  /** How to reach it, as lifeboat.yaml has it. */
+  readonly reach?: StoreReach | undefined;
   readonly hostKeyFile: string;
   readonly adminKeyFile: string | undefined;
   readonly stateDirectory: string;
+}
+
+/** What `init` can be told of a store; there are more settings than these. */
+export interface StoreReach {
+  readonly s3?: {
+    readonly region?: string;
+    readonly access_key_id?: string;
+    readonly secret_access_key?: { readonly file: string };
+    readonly ca_file?: string;
+  };
+  readonly sftp?: { readonly identity_file?: string; readonly known_hosts_file?: string };
 }
 
 /** A lifeboat.yaml for a person to read and change. */
@@ -19,6 +32,7 @@ export function renderConfig(values: NewConfig): string {
   const admin = values.adminKeyFile === undefined ? {} : { admin_key_file: values.adminKeyFile };
   const repository = {
     path: values.repository,
+    ...values.reach,
     host_key_file: values.hostKeyFile,
     ...admin,
     state_directory: values.stateDirectory,

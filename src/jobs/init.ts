@@ -1,6 +1,6 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { renderConfig, resolvePlace } from '../config/index.ts';
+import { parseConfig, renderConfig, resolvePlace, type StoreReach } from '../config/index.ts';
 import type { Clock } from '../core/clock.ts';
 import { LifeboatError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
@@ -10,7 +10,7 @@ import { createRepository } from '../repository/index.ts';
 import { generateIdentity } from '../repository/seal.ts';
 import { ensurePrivateDirectory, writeDurably } from '../storage/durable-file.ts';
 import { openStore } from '../storage/open.ts';
-import { requireCreateOnly } from '../storage/probe.ts';
+import { requireCreateOnly } from '../storage/probe/create-only.ts';
 import { VERSION } from './version.ts';
 
 export interface InitOptions {
@@ -18,6 +18,8 @@ export interface InitOptions {
   readonly homeserverConfig: readonly string[];
   readonly program?: string | undefined;
   readonly repository: string;
+  /** Of a server: how it is reached, now and by every backup. */
+  readonly reach?: StoreReach | undefined;
   /** Where lifeboat.yaml is written; the host key lies beside it. */
   readonly configFile: string;
   /** age recipients (`age1...`) of identities that exist already; none: a new identity is made. */
@@ -67,22 +69,23 @@ export async function planInit(
 export async function initialise(options: InitOptions): Promise<InitOutcome> {
   const { inventory, files } = await planInit(options);
   const { configFile, hostKeyFile, adminKeyFile, identityFile, stateDirectory } = files;
-  const repository = resolvePlace('.', options.repository);
-  const store = await openStore({ path: repository });
+  const text = renderConfig({
+    homeserverConfig: options.homeserverConfig.map((path) => resolve(path)),
+    program: inventory.program,
+    repository: resolvePlace('.', options.repository),
+    reach: options.reach,
+    hostKeyFile,
+    adminKeyFile: options.adminKeyOut === undefined ? adminKeyFile : undefined,
+    stateDirectory,
+  });
+  // Reached as every backup will: by what stands in the file.
+  const store = await openStore((await parseConfig(text, configFile, {})).repository);
   if (store.capabilities.createOnly !== 'link') await requireCreateOnly(store);
   await ensurePrivateDirectory(dirname(configFile));
   // On the disk before anything is encrypted to it.
   const made = options.recipients.length > 0 ? undefined : await generateIdentity();
   if (made !== undefined && identityFile !== undefined)
     await writeIdentity(identityFile, made, options.clock);
-  const text = renderConfig({
-    homeserverConfig: options.homeserverConfig.map((path) => resolve(path)),
-    program: inventory.program,
-    repository,
-    hostKeyFile,
-    adminKeyFile: options.adminKeyOut === undefined ? adminKeyFile : undefined,
-    stateDirectory,
-  });
   const undo: (() => Promise<void>)[] = [];
   const undone = async (cause: unknown): Promise<never> => {
     // Nothing is encrypted to the identity yet.

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { isLifeboatError } from '../core/errors.ts';
+import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import type { RepositoryConfig } from './config-file.ts';
 import { stateOf } from './log-state.ts';
@@ -77,12 +77,22 @@ async function finishMark(
       await store.delete(key);
       deleted.push(key);
     } catch (error) {
+      if (isLifeboatError(error, 'store-denied') || isLifeboatError(error, 'file-unwritable'))
+        throw appendOnly(store, objects.length, error);
       if (!isLifeboatError(error, 'object-locked')) throw error;
     }
   }
   const locked = objects.length - deleted.length;
   if (locked === 0) await log.append({ type: 'done', mark }, signer);
   return { deleted, locked };
+}
+
+/** The mark stays open, which nobody leans on: the prune that may delete finishes it. */
+function appendOnly(store: ObjectStore, objects: number, cause: LifeboatError): LifeboatError {
+  return new LifeboatError(cause.code, `cannot delete at ${store.location}: ${cause.message}`, {
+    cause,
+    hint: `If this account may only add, run \`lifeboat prune\` with one that may delete: it deletes these ${objects} objects too, and until then nothing is lost (docs/stores.md, Append-only).`,
+  });
 }
 
 /** Everything that these snapshots need. Errors: `repository-damaged`. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, open, opendir, unlink } from 'node:fs/promises';
+import { lstat, open, opendir, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { LifeboatError } from '../core/errors.ts';
 import { ensurePrivateDirectory, syncFolder, writeDurably } from './durable-file.ts';
@@ -31,6 +31,7 @@ export async function openLocalStore(root: string): Promise<LocalStore> {
     stat: async (key) => statObject(pathOf(base, key), key),
     list: (prefix) => listObjects(base, prefix),
     delete: async (key) => deleteObject(pathOf(base, key)),
+    removeFolder: async (name) => removeFolder(pathOf(base, name)),
     sweepTemporary: (maxAgeMs) => sweep(temporaryFolder, maxAgeMs),
   };
   await store.sweepTemporary(SWEEP_AGE_MS);
@@ -139,6 +140,16 @@ async function deleteObject(path: string): Promise<void> {
     await unlink(path);
   } catch (error) {
     if (!isAbsent(error) && systemCode(error) !== 'EISDIR') throw fileError(error, path, 'file-unwritable');
+  }
+}
+
+/** One that is not empty stays. */
+async function removeFolder(path: string): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (!isAbsent(error) && systemCode(error) !== 'ENOTEMPTY')
+      throw fileError(error, path, 'file-unwritable');
   }
 }
 

@@ -25,6 +25,21 @@ export interface ObjectStore {
    * protection get it anew, as if they were written now. Resolves to how many did.
    */
   protect?(keys: readonly string[]): Promise<number>;
+  /** Removes the empty folder of this name, where the store has folders: nobody needs it, but a probe leaves none. */
+  removeFolder?(name: string): Promise<void>;
+  /** For `storage probe`: what the other operations do not show. May write an object under this key. */
+  examine?(key: string): Promise<StoreFeatures>;
+}
+
+/** Of the place, whatever the configuration makes of it. */
+export interface StoreFeatures {
+  /** An object is refused whose bytes are not those that were sent. */
+  readonly checksums: boolean;
+  readonly objectLock: 'on' | 'off' | 'unknown';
+  /** What the place protects by itself. */
+  readonly defaultLockDays: number | undefined;
+  /** Undefined: the credentials may not ask. */
+  readonly versioning: boolean | undefined;
 }
 
 /** Declared, never sniffed. */

@@ -12,6 +12,9 @@ export interface RetryPolicy {
 /** Rides out about two minutes: a restart of the server or of a router, and S3's SlowDown. */
 export const DEFAULT_RETRY: RetryPolicy = { attempts: 8, firstDelayMs: 500, longestDelayMs: 30_000 };
 
+/** A few seconds, for somebody who sits before it. */
+export const SHORT_RETRY: RetryPolicy = { attempts: 4, firstDelayMs: 500, longestDelayMs: 2000 };
+
 export interface RetryHooks {
   readonly onRetry?: ((error: LifeboatError, attempt: number, delayMs: number) => void) | undefined;
   /** For tests. */
@@ -68,10 +71,12 @@ export function retrying(
     }
   }
 
-  const { protect } = store;
+  const { protect, removeFolder, examine } = store;
   return {
     ...store,
     ...(protect && { protect: (keys) => repeat(() => protect(keys)) }),
+    ...(removeFolder && { removeFolder: (name) => repeat(() => removeFolder(name)) }),
+    ...(examine && { examine: (key) => repeat(() => examine(key)) }),
     put: (key, body) => repeat(() => store.put(key, body)),
     get: (key, range) => repeat(() => store.get(key, range)),
     stat: (key) => repeat(() => store.stat(key)),

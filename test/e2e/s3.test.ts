@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/core/errors.ts';
 import type { LabSynapse } from '../../src/demo/lab/index.ts';
 import { register } from '../../src/demo/world/client.ts';
-import { requireCreateOnly } from '../../src/storage/probe.ts';
+import { requireCreateOnly } from '../../src/storage/probe/create-only.ts';
 import { openS3Store } from '../../src/storage/s3/store.ts';
 import { lifeboat } from '../cli/run.ts';
 import { startS3, type S3Server } from '../storage/s3/server.ts';

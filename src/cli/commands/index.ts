@@ -19,6 +19,7 @@ import { repairIndexCommand } from './repair-index.ts';
 import { repairSnapshotsCommand } from './repair-snapshots.ts';
 import { restoreCommand } from './restore.ts';
 import { showCommand } from './show.ts';
+import { storageProbeCommand } from './storage-probe.ts';
 import { verifyCommand } from './verify.ts';
 
 /** In the order of a life: set up, back up, look, prove, tidy. */
@@ -44,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
   kitCommand,
   configValidateCommand,
   configSchemaCommand,
+  storageProbeCommand,
   doctorCommand,
   demoCommand,
 ];

@@ -1,4 +1,6 @@
 import { access } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { StoreReach } from '../../config/index.ts';
 import { EXIT, LifeboatError } from '../../core/errors.ts';
 import { initialise, planInit, type InitFiles, type InitOptions } from '../../jobs/init.ts';
 import type { Inventory } from '../../homeserver/port.ts';
@@ -15,6 +17,12 @@ interface InitFlags {
   readonly adminKeyOut?: string;
   readonly stateDirectory?: string;
   readonly program?: string;
+  readonly s3Region?: string;
+  readonly s3AccessKeyId?: string;
+  readonly s3SecretKeyFile?: string;
+  readonly s3CaFile?: string;
+  readonly sshKey?: string;
+  readonly sshKnownHosts?: string;
   readonly dryRun?: true;
 }
 
@@ -52,6 +60,15 @@ export const initCommand = defineCommand<InitFlags>({
       flags: '--program <PYTHON>',
       description: 'interpreter of the Synapse installation, where it is not found by itself',
     },
+    { flags: '--s3-region <REGION>', description: 'of the bucket (AWS_REGION, else us-east-1)' },
+    { flags: '--s3-access-key-id <ID>', description: 'access key of the bucket (AWS_ACCESS_KEY_ID)' },
+    {
+      flags: '--s3-secret-key-file <FILE>',
+      description: 'its first line is the secret key (AWS_SECRET_ACCESS_KEY)',
+    },
+    { flags: '--s3-ca-file <FILE>', description: 'certificate authority of the S3 server' },
+    { flags: '--ssh-key <FILE>', description: 'key for sftp:, where ~/.ssh/config does not name one' },
+    { flags: '--ssh-known-hosts <FILE>', description: 'host keys for sftp: (~/.ssh/known_hosts)' },
     { flags: '-n, --dry-run', description: 'show what was found and what would be made, and make nothing' },
   ],
   examples: [
@@ -63,6 +80,11 @@ export const initCommand = defineCommand<InitFlags>({
     {
       command: 'lifeboat init -r /mnt/backup --recipient age1... --admin-key-out /media/usb/admin.key',
       meaning: 'Hardened: the host can only add.',
+    },
+    {
+      command:
+        'lifeboat init -r sftp:lifeboat@backup.example:repository --ssh-key /etc/lifeboat/ssh_key --ssh-known-hosts /etc/lifeboat/known_hosts --identity-out /root/identity',
+      meaning: 'On another machine, with a key for this alone.',
     },
   ],
   exits: {
@@ -135,6 +157,7 @@ async function settingsOf(options: InitFlags, { flags, env, clock }: CommandCont
     homeserverConfig: options.homeserverConfig ?? [await usualPlace()],
     program: options.program,
     repository,
+    reach: reachOf(options, repository),
     configFile: options.config ?? flags.config ?? env['LIFEBOAT_CONFIG'] ?? 'lifeboat.yaml',
     recipients: options.recipient ?? [],
     identityOut: options.identityOut,
@@ -142,6 +165,39 @@ async function settingsOf(options: InitFlags, { flags, env, clock }: CommandCont
     stateDirectory: options.stateDirectory,
     clock,
   };
+}
+
+/** Errors: `usage`: a flag for another kind of store than the repository's. */
+function reachOf(options: InitFlags, repository: string): StoreReach {
+  const at = (path: string | undefined) => path && resolve(path);
+  const { s3SecretKeyFile } = options;
+  const s3 = given({
+    region: options.s3Region,
+    access_key_id: options.s3AccessKeyId,
+    secret_access_key: s3SecretKeyFile && { file: resolve(s3SecretKeyFile) },
+    ca_file: at(options.s3CaFile),
+  });
+  const sftp = given({ identity_file: at(options.sshKey), known_hosts_file: at(options.sshKnownHosts) });
+  for (const [block, scheme, flags] of [
+    [s3, 's3:', '--s3-...'],
+    [sftp, 'sftp:', '--ssh-...'],
+  ] as const) {
+    if (block === undefined || repository.startsWith(scheme)) continue;
+    throw new LifeboatError('usage', `${flags} is for a repository at ${scheme}, not at ${repository}`, {
+      hint: `Leave ${flags} out, or correct --repository.`,
+    });
+  }
+  return { ...(s3 && { s3 }), ...(sftp && { sftp }) };
+}
+
+/** Only what was given; undefined when that is nothing. */
+function given<Block extends object>(
+  block: Block,
+): { [Key in keyof Block]?: Exclude<Block[Key], undefined | ''> } | undefined {
+  const entries = Object.entries(block).filter(([, value]) => value !== undefined && value !== '');
+  return entries.length === 0
+    ? undefined
+    : (Object.fromEntries(entries) as { [Key in keyof Block]?: Exclude<Block[Key], undefined | ''> });
 }
 
 async function usualPlace(): Promise<string> {

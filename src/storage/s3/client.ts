@@ -19,6 +19,8 @@ export interface S3StoreOptions {
   readonly caFile?: string | undefined;
   readonly checksums?: 'required' | 'supported' | undefined;
   readonly objectLock?: ObjectLock | undefined;
+  /** Where the bucket keeps versions, a delete removes the version instead of hiding it: for what only a probe wrote. */
+  readonly deleteVersions?: boolean | undefined;
   /** A connection on which nothing moves for so long is given up. Default: a minute. */
   readonly stallMs?: number | undefined;
 }

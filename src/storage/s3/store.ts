@@ -10,7 +10,8 @@ import { requireValidKey } from '../key.ts';
 import type { ByteRange, ObjectStat, ObjectStore } from '../port.ts';
 import { createClient, type S3StoreOptions } from './client.ts';
 import { isConnectionFailure, nameOf, s3Error, statusOf, type S3Request } from './errors.ts';
-import { deleteObject, extendProtection, type Place } from './locks.ts';
+import { examineBucket } from './examine.ts';
+import { deleteObject, eraseObject, extendProtection, type Place } from './locks.ts';
 import { putCommand } from './put.ts';
 
 /**
@@ -22,6 +23,8 @@ import { putCommand } from './put.ts';
  */
 export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore> {
   const { bucket, prefix, objectLock } = options;
+  const remove =
+    options.deleteVersions === true ? eraseObject : (at: Place) => deleteObject(at, objectLock !== undefined);
   const location = locationOf(options);
   const root = prefix === '' ? '' : `${prefix}/`;
   const client = await createClient(options);
@@ -57,8 +60,10 @@ export async function openS3Store(options: S3StoreOptions): Promise<ObjectStore>
     delete: async (key) => {
       const at = place(key);
       const permission = objectLock === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion';
-      await asking(`delete ${key}`, permission, () => deleteObject(at, objectLock !== undefined));
+      await asking(`delete ${key}`, permission, () => remove(at));
     },
+    examine: async (key) =>
+      await asking('examine the bucket', 's3:PutObject', () => examineBucket(place(key), options)),
     ...(objectLock && {
       protect: async (keys: readonly string[]) =>
         await asking('protect objects', 's3:GetObjectRetention and s3:PutObjectRetention', () =>

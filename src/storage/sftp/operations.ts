@@ -104,6 +104,10 @@ export async function makeFolder(session: Session, path: string): Promise<void> 
   done(await session.request(REQUEST.mkdir, string(path), permissions(0o700)));
 }
 
+export async function removeFolder(session: Session, path: string): Promise<void> {
+  done(await session.request(REQUEST.rmdir, string(path)));
+}
+
 /** link(2): fails where the new path is there already. */
 export async function hardLink(session: Session, from: string, to: string): Promise<void> {
   done(await session.request(REQUEST.extended, string(EXTENSION.hardlink), string(from), string(to)));

@@ -12,6 +12,7 @@ export const REQUEST = {
   readdir: 12,
   remove: 13,
   mkdir: 14,
+  rmdir: 15,
   stat: 17,
   extended: 200,
 } as const;

@@ -59,6 +59,11 @@ export async function openSftpStore(options: SftpStoreOptions): Promise<ObjectSt
       const path = pathOf(place, key);
       await connection.use((session) => deleteObject(session, place, path));
     },
+    removeFolder: async (name) => {
+      const path = pathOf(place, name);
+      // One that is not empty, or is not there, is a failure of no consequence.
+      await connection.use((session) => sftp.removeFolder(session, path).catch(ignoreRefusal));
+    },
   };
 
   /** Only the folder that the prefix names is walked. Links are neither followed nor listed: no put has made them. */
@@ -152,6 +157,10 @@ async function deleteObject(session: Session, place: Place, path: string): Promi
     if (isFolder(await sftp.lstat(session, path).catch(() => undefined))) return;
     throw await fileError(session, error, { verb: 'write', ...place, path });
   }
+}
+
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof sftp.StatusError)) throw error;
 }
 
 /** Undefined where there is nothing, or a folder. */

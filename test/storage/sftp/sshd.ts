@@ -27,6 +27,8 @@ export interface Sshd extends AsyncDisposable {
   options(path: string): SftpStoreOptions;
   /** Ends the sessions, as a broken line would, but not the server. */
   dropConnections(): void;
+  /** From now on, in new sessions: requests by their names in sftp-server(8). */
+  deny(requests: readonly string[]): Promise<void>;
   stop(): Promise<void>;
   start(): Promise<void>;
 }
@@ -85,6 +87,11 @@ export async function startSshd(user: string = userInfo().username): Promise<Ssh
   };
   await start();
   return {
+    deny: async (requests) => {
+      await stop();
+      writeFileSync(join(directory, 'sshd_config'), configuration(directory, port, requests));
+      await start();
+    },
     directory,
     data,
     port,
@@ -108,7 +115,8 @@ export async function startSshd(user: string = userInfo().username): Promise<Ssh
   };
 }
 
-function configuration(directory: string, port: number): string {
+function configuration(directory: string, port: number, denied: readonly string[] = []): string {
+  const deny = denied.length === 0 ? '' : ` -P ${denied.join(',')}`;
   return [
     `Port ${port}`,
     'ListenAddress 127.0.0.1',
@@ -122,7 +130,7 @@ function configuration(directory: string, port: number): string {
     'PermitRootLogin prohibit-password',
     'MaxStartups 200',
     // Paths that are not absolute begin there.
-    `Subsystem sftp internal-sftp -d ${join(directory, 'data')}`,
+    `Subsystem sftp internal-sftp -d ${join(directory, 'data')}${deny}`,
     '',
   ].join('\n');
 }
