@@ -43,14 +43,18 @@ export async function writeDurably(
  * recursive mkdir of Node calls a full disk `ENOENT`. Errors: `disk-full`, `file-unwritable`.
  */
 export async function ensurePrivateDirectory(path: string): Promise<void> {
-  const folder = resolve(path);
+  await makeFolder(resolve(path), false);
+}
+
+/** `hasParents`: they have been made; below /proc a name cannot be made all the same, and mkdir says `ENOENT` again. */
+async function makeFolder(folder: string, hasParents: boolean): Promise<void> {
   try {
     await mkdir(folder, { mode: 0o700 });
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'ENOENT' && dirname(folder) !== folder) {
-      await ensurePrivateDirectory(dirname(folder));
-      return ensurePrivateDirectory(folder);
+    if (code === 'ENOENT' && !hasParents && dirname(folder) !== folder) {
+      await makeFolder(dirname(folder), false);
+      return makeFolder(folder, true);
     }
     // On a read-only file system mkdir says EROFS or EEXIST, as it likes.
     if (await isFolder(folder)) return;

@@ -98,9 +98,10 @@ describe('the probe and a real Synapse', () => {
       `published, but not in the backup: ${keyId} ${synapse.publicKeys[0]!.publicKey}`,
       `in the backup, but not published: ${keyId} ${other.publicKey}`,
     ]);
-    expect(checks.get('federation.message-out-v12')?.detail).toEqual([
-      expect.stringContaining('was not signed with a key of the backup'),
-    ]);
+    // The server may put its two events into one transaction or into two.
+    const detail = checks.get('federation.message-out-v12')?.detail ?? [];
+    expect(detail.length).toBeGreaterThan(0);
+    for (const line of detail) expect(line).toContain('was not signed with a key of the backup');
   }, 60_000);
 
   it('fails when a key of the backup is neither published nor declared old', async () => {

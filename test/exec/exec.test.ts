@@ -169,7 +169,7 @@ it('children end when this process is terminated', async () => {
   const pid = await numberIn(pidFile);
   await parent.stop();
   while (isRunning(pid)) await setTimeout(10);
-});
+}, 60_000);
 
 async function numberIn(file: string): Promise<number> {
   for (;;) {

@@ -67,7 +67,8 @@ it(
     const committed = said.flatMap((line) => /^committed (\S+)/.exec(line)?.[1] ?? []);
     const forgotten = new Set(said.flatMap((line) => /^forgetting (\S+)/.exec(line)?.[1] ?? []));
     expect(killed).toBeGreaterThan(MACHINES.length);
-    expect(committed.length).toBeGreaterThan(3 * ROUNDS - 5);
+    // Of the last lives alone, less what other machines' prunes refused.
+    expect(committed.length).toBeGreaterThan(ROUNDS);
     expect(forgotten.size).toBeGreaterThan(0);
 
     const repository = await fixture.open();
