@@ -150,5 +150,9 @@ describe('a probe of a real place', () => {
     const proc = await lifeboat(['storage', 'probe', '/proc/lifeboat']);
     expect(proc.stderr).toContain('/proc/lifeboat');
     expect(proc.status).toBe(EXIT.failed);
+    const bucket = await server.bucket();
+    const reader = await server.user(bucket, [{ actions: ['s3:GetObject'], resources: ['/*'] }]);
+    await expect(probed(s3Place(bucket, reader))).rejects.toMatchObject({ code: 'store-denied' });
+    await expect(probed(s3Place('no-such-bucket'))).rejects.toMatchObject({ code: 'repository-missing' });
   });
 });

@@ -56,6 +56,19 @@ describe('writeDurably', () => {
 });
 
 describe('ensurePrivateDirectory', () => {
+  it('gives up where a folder cannot be made although its parent is there', async () => {
+    await expect(ensurePrivateDirectory('/proc/lifeboat/below')).rejects.toMatchObject({
+      code: 'file-unwritable',
+      message: expect.stringContaining('/proc/lifeboat'),
+    });
+  });
+
+  it('is called for the same missing folders by many at once', async () => {
+    const folders = Array.from({ length: 50 }, (_, at) => join(root, 'many/at/once', String(at % 5)));
+    await Promise.all(folders.map((folder) => ensurePrivateDirectory(folder)));
+    expect(await readdir(join(root, 'many/at/once'))).toEqual(['0', '1', '2', '3', '4']);
+  });
+
   it('makes missing parents too, private, and is content with what is there', async () => {
     await ensurePrivateDirectory(join(root, 'a/b/c'));
     await ensurePrivateDirectory(join(root, 'a/b/c'));

@@ -46,9 +46,9 @@ export async function probe(
   const folder = `lifeboat-probe-${randomBytes(8).toString('hex')}`;
   const prefix = `${folder}/`;
   const findings: ProbeFinding[] = [];
+  // What fails here is the access, not the store: it is told as everywhere, and nothing is there to be removed.
+  await store.put(`${prefix}first`, Buffer.from('probe of lifeboat\n'));
   try {
-    // What fails here is the access, not the store: it is told as everywhere.
-    await store.put(`${prefix}first`, Buffer.from('probe of lifeboat\n'));
     const features = await store.examine?.(`${prefix}damaged`);
     const kept = features?.defaultLockDays !== undefined;
     const ground = { store, another, prefix, listed: kept ? LISTED_IF_KEPT : LISTED };
