@@ -61,7 +61,7 @@ function refuseWhatIsKeptNow(
 
 /**
  * Forgets what the policy does not keep, then deletes what no snapshot needs. Errors: `not-confirmed`, `locked`,
- * `admin-key-missing`, `repository-damaged`.
+ * `admin-key-missing`, `store-denied` (the account may only add), `repository-damaged`.
  */
 export async function pruneRepository(
   repository: Repository,
@@ -79,6 +79,7 @@ export async function pruneRepository(
   const forgotten = leaving.map(({ snapshot }) => snapshot.id);
   if (!dryRun && forgotten.length > 0) {
     if (options.allowLarge !== true) refuseLarge(forgotten.length, decisions.length);
+    await repository.requireMayDelete();
     progress({ phase: 'forget', message: `forgetting ${forgotten.length} snapshots` });
     await repository.forget(
       forgotten,

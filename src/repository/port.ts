@@ -39,6 +39,8 @@ export interface Repository {
     guard?: (snapshots: readonly SnapshotEntry[]) => void,
   ): Promise<void>;
   pin(snapshotId: string, pinned: boolean): Promise<void>;
+  /** Errors: `store-denied`: the account may only add, as far as its store tells without deleting anything. */
+  requireMayDelete(): Promise<void>;
   prune(options: PruneOptions): Promise<PruneResult>;
   /** Writes index segments for what no readable one describes. Errors: `identity-missing`, `identity-wrong`, `repository-damaged`. */
   repairIndex(options: RepairIndexOptions): Promise<RepairIndexResult>;

@@ -4,7 +4,7 @@ import type { ObjectStore } from '../storage/port.ts';
 import type { RepositoryConfig } from './config-file.ts';
 import { stateOf } from './log-state.ts';
 import type { CommitLog } from './log.ts';
-import { OBJECT_CLASSES, promisedSha256 } from './object-names.ts';
+import { OBJECT_CLASSES, objectKey, promisedSha256 } from './object-names.ts';
 import type { PruneOptions, PruneResult } from './port.ts';
 import type { RecordOf, Signer } from './record.ts';
 import { recoveryKeys } from './recovery-keys.ts';
@@ -77,8 +77,7 @@ async function finishMark(
       await store.delete(key);
       deleted.push(key);
     } catch (error) {
-      if (isLifeboatError(error, 'store-denied') || isLifeboatError(error, 'file-unwritable'))
-        throw appendOnly(store, objects.length, error);
+      if (isLifeboatError(error, 'store-denied')) throw appendOnly(store, error);
       if (!isLifeboatError(error, 'object-locked')) throw error;
     }
   }
@@ -87,11 +86,23 @@ async function finishMark(
   return { deleted, locked };
 }
 
-/** The mark stays open, which nobody leans on: the prune that may delete finishes it. */
-function appendOnly(store: ObjectStore, objects: number, cause: LifeboatError): LifeboatError {
-  return new LifeboatError(cause.code, `cannot delete at ${store.location}: ${cause.message}`, {
+/**
+ * Before anything is forgotten: most stores refuse an account that may only add even the deletion of what is not there.
+ * Errors: `store-denied`.
+ */
+export async function requireMayDelete(store: ObjectStore): Promise<void> {
+  try {
+    await store.delete(objectKey('packs', '0'.repeat(64)));
+  } catch (error) {
+    throw isLifeboatError(error, 'store-denied') ? appendOnly(store, error) : error;
+  }
+}
+
+/** A mark that is there stays open, which nobody leans on: the prune that may delete finishes it. */
+function appendOnly(store: ObjectStore, cause: LifeboatError): LifeboatError {
+  return new LifeboatError(cause.code, `this account may not delete at ${store.location}: ${cause.message}`, {
     cause,
-    hint: `If this account may only add, run \`lifeboat prune\` with one that may delete: it deletes these ${objects} objects too, and until then nothing is lost (docs/stores.md, Append-only).`,
+    hint: 'If it is meant to add only, run `lifeboat prune` with an account that may delete: nothing is lost until then (docs/stores.md, Append-only).',
   });
 }
 

@@ -13,7 +13,7 @@ import { CONFIG_KEY, sha256Hex } from './object-names.ts';
 import { damagedObject, getNamed } from './objects.ts';
 import type { DataKey } from './data-key.ts';
 import type { Repository } from './port.ts';
-import { prune } from './prune.ts';
+import { prune, requireMayDelete } from './prune.ts';
 import { createReader } from './reader.ts';
 import type { RecordOf, Signer } from './record.ts';
 import { repairIndex } from './repair-index.ts';
@@ -156,6 +156,7 @@ export async function openRepository(
         () => void resolveSnapshot(stateOf(log.entries).snapshots, id),
       );
     },
+    requireMayDelete: () => requireMayDelete(store),
     prune: (pruneOptions) => prune({ store, config, log, clock, adminSigner }, pruneOptions),
     repairIndex: (repairOptions) => repairIndex({ store, config, log, dataKey }, repairOptions),
     async recordEvidence({ type, snapshotId, result, summary }) {

@@ -139,7 +139,14 @@ async function deleteObject(path: string): Promise<void> {
   try {
     await unlink(path);
   } catch (error) {
-    if (!isAbsent(error) && systemCode(error) !== 'EISDIR') throw fileError(error, path, 'file-unwritable');
+    const code = systemCode(error);
+    if (isAbsent(error) || code === 'EISDIR') return;
+    if (code !== 'EPERM' && code !== 'EACCES') throw fileError(error, path, 'file-unwritable');
+    throw new LifeboatError('store-denied', `cannot delete ${path}: permission denied (${code})`, {
+      cause: error,
+      hint: 'Let this user own the folder, unless it is meant to add only.',
+      context: { path },
+    });
   }
 }
 

@@ -18,7 +18,7 @@ export interface ObjectStore {
   stat(key: string): Promise<ObjectStat | undefined>;
   /** Every object whose key starts with the prefix, in no particular order. */
   list(prefix: string): AsyncIterable<ObjectStat>;
-  /** Errors: `object-locked` while Object Lock protects it; nothing is changed then. */
+  /** Errors: `object-locked` while Object Lock protects it, `store-denied` to who may only add; nothing is changed then. */
   delete(key: string): Promise<void>;
   /**
    * Where objects are protected from deletion (`capabilities.objectLock`): those of these objects that would soon lose their

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,10 +28,10 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([s3, sshd].map((server) => server[Symbol.asyncDispose]()));
+  asRoot(`chattr -R -f -i ${lab.directory}`);
   await lab[Symbol.asyncDispose]();
 });
 
-const POLICY = /<!-- append-only-policy -->\n\n((?: {4}.*\n)+)/;
 const NOW = ['--keep-last', '1', '--keep-within', '0s', '--grace', '0s'];
 
 /** Retention that has something to forget after two backups. */
@@ -42,17 +43,28 @@ function requireOk({ status, stderr }: Run): void {
   expect({ status, stderr }).toEqual({ status: EXIT.ok, stderr: '' });
 }
 
-/** The policy of docs/stores.md. */
-async function documentedPolicy(bucket: string, user: string): Promise<string> {
-  const text = POLICY.exec(await readFile(new URL('../../docs/stores.md', import.meta.url), 'utf8'))![1]!;
-  return text.trim().replaceAll('BUCKET', bucket).replaceAll('BACKUP-USER', user);
+/** What docs/stores.md tells its readers to copy. */
+async function documented(name: 'policy' | 'sshd' | 'seal' | 'unseal'): Promise<string> {
+  const text = await readFile(new URL('../../docs/stores.md', import.meta.url), 'utf8');
+  return new RegExp(`<!-- append-only-${name} -->\\n\\n((?: {4}.*\\n)+)`).exec(text)![1]!.trim();
 }
+
+/** Only root seals files: who runs the tests as somebody else needs sudo. */
+function asRoot(command: string): void {
+  const shell = ['sh', '-c', command];
+  const [program = '', ...argv] = process.getuid?.() === 0 ? shell : ['sudo', '-n', ...shell];
+  execFileSync(program, argv, { stdio: 'pipe' });
+}
+
+const snapshots = ({ messages }: Run) =>
+  messages.filter(({ message_type: type }) => type === 'snapshot').length;
 
 describe('an account that may only add', () => {
   it('to a bucket backs up and restores; prune says who may, and loses nothing', async () => {
     const bucket = await s3.bucket();
     const account = await s3.user(bucket, [{ actions: ['s3:GetObject'], resources: ['/*'] }]);
-    const Policy = await documentedPolicy(bucket, account.accessKeyId!);
+    const policy = (await documented('policy')).replaceAll('BUCKET', bucket);
+    const Policy = policy.replaceAll('BACKUP-USER', account.accessKeyId!);
     await s3.admin.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
     const config = join(lab.directory, 'append-s3', 'lifeboat.yaml');
     const [secretFile, identity] = [join(lab.directory, 's3-secret'), join(lab.directory, 's3-identity')];
@@ -70,9 +82,10 @@ describe('an account that may only add', () => {
 
     await keepOne(config);
     const denied = await run('prune', ...NOW);
-    expect(denied.stderr).toContain('cannot delete at ');
-    expect(denied.stderr).toContain('with one that may delete');
+    expect(denied.stderr).toContain('this account may not delete at s3:');
+    expect(denied.stderr).toContain('with an account that may delete');
     expect(denied.status).toBe(EXIT.preflightRefused);
+    expect(snapshots(await run('list', '--json'))).toBe(2);
     requireOk(await run('verify', 'latest', '--identity', identity));
     requireOk(await run('backup'));
 
@@ -98,13 +111,15 @@ describe('an account that may only add', () => {
     expect(made.stderr).toBe('');
     expect(made.status).toBe(EXIT.ok);
     requireOk(await run('backup'));
-    await sshd.deny(['remove', 'rename', 'posix-rename']);
+    await sshd.deny(/-P (\S+)/.exec(await documented('sshd'))![1]!.split(','));
     requireOk(await run('backup'));
     await keepOne(config);
     const denied = await run('prune', ...NOW);
-    expect(denied.stderr).toContain('cannot delete at ');
-    expect(denied.stderr).toContain('with one that may delete');
-    expect(denied.status).toBe(EXIT.failed);
+    expect(denied.stderr).toContain('this account may not delete at sftp:');
+    expect(denied.stderr).toContain('with an account that may delete');
+    expect(denied.status).toBe(EXIT.preflightRefused);
+    expect(snapshots(await run('list', '--json'))).toBe(2);
+    expect((await run('list')).stdout.trim().split('\n')).toHaveLength(3);
     await sshd.deny([]);
     requireOk(await run('prune', ...NOW));
     requireOk(await run('check', '--read-data'));
@@ -112,6 +127,34 @@ describe('an account that may only add', () => {
     const drill = await run('drill', 'latest', '--identity', identity, '--report-dir', reports);
     expect(drill.stdout).toContain('PASS');
     expect(drill.status).toBe(EXIT.ok);
+  });
+
+  it('to a directory that root has sealed backs up; prune says who may, and loses nothing', async () => {
+    const config = join(lab.directory, 'append-local', 'lifeboat.yaml');
+    const [place, identity] = [join(lab.directory, 'sealed'), join(lab.directory, 'local-identity')];
+    const run = (...argv: string[]) => lifeboat([...argv, '--config', config, '--quiet']);
+    const made = await run(
+      ...['init', '--homeserver-config', home.configFile, '--program', PYTHON, '--identity-out', identity],
+      ...['--repository', place],
+    );
+    expect(made.status).toBe(EXIT.ok);
+    const seal = (await documented('seal')).replaceAll('/srv/lifeboat', place);
+    for (let night = 0; night < 2; night += 1) {
+      requireOk(await run('backup'));
+      asRoot(seal);
+    }
+    expect(() => writeFileSync(join(place, 'lifeboat.json'), 'overwritten')).toThrow('EPERM');
+    await keepOne(config);
+    const denied = await run('prune', ...NOW);
+    expect(denied.stderr).toContain(`this account may not delete at ${place}`);
+    expect(denied.stderr).toContain('with an account that may delete');
+    expect(denied.status).toBe(EXIT.preflightRefused);
+    requireOk(await run('verify', 'latest', '--identity', identity));
+    requireOk(await run('backup'));
+
+    asRoot((await documented('unseal')).replaceAll('/srv/lifeboat', place));
+    requireOk(await run('prune', ...NOW));
+    requireOk(await run('check', '--read-data'));
   });
 
   it('refuses flags of another kind of store', async () => {

@@ -128,7 +128,7 @@ describe('an SFTP store', () => {
     const store = await storeBehind(`exec ${SERVER} -P remove,rename,posix-rename`);
     expect(await store.put('k/one', body)).toBe('created');
     expect(await store.put('k/one', body)).toBe('exists');
-    await expect(store.delete('k/one')).rejects.toMatchObject({ code: 'file-unwritable' });
+    await expect(store.delete('k/one')).rejects.toMatchObject({ code: 'store-denied' });
     expect(await store.get('k/one')).toEqual(body);
   });
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { pruneRepository, type PruneJobOptions } from '../../src/jobs/prune.ts';
+import { LifeboatError } from '../../src/core/errors.ts';
 import { silent } from '../../src/observe/index.ts';
 import type { Repository } from '../../src/repository/port.ts';
+import { requireMayDelete } from '../../src/repository/prune.ts';
 import { backUp, makeRepository, sampleSource, type Fixture } from '../repository/fixture.ts';
 
 const OPTIONS: PruneJobOptions = { policy: { keepLast: 1 }, dryRun: false, graceMs: 0, progress: silent };
@@ -33,6 +35,22 @@ describe('prune', () => {
     const { decisions, forgotten } = await pruneRepository(lab.repository, { ...OPTIONS, policy });
     expect(decisions.map(({ reason }) => reason)).toEqual(['last', 'young']);
     expect(forgotten).toEqual([]);
+  });
+
+  it('forgets nothing with an account that may only add, and does not ask when there is nothing to forget', async () => {
+    await using lab = await withSnapshots(2);
+    const store = {
+      ...lab.store,
+      delete: () => Promise.reject(new LifeboatError('store-denied', 'access denied')),
+    };
+    const appendOnly: Repository = { ...lab.repository, requireMayDelete: () => requireMayDelete(store) };
+    await expect(pruneRepository(appendOnly, OPTIONS)).rejects.toMatchObject({
+      code: 'store-denied',
+      message: expect.stringContaining('this account may not delete at'),
+    });
+    expect(await lab.repository.snapshots()).toHaveLength(2);
+    await pruneRepository(appendOnly, { ...OPTIONS, policy: { keepLast: 2 } });
+    await pruneRepository(appendOnly, { ...OPTIONS, dryRun: true });
   });
 
   it('does not forget what a drill has proven since the plan was made', async () => {

@@ -64,7 +64,8 @@ export const pruneCommand = defineCommand<PruneFlags>({
     ...OPENING_WITH_KEY,
     locked: EXIT_MEANING.locked,
     omissions: 'the repository is pruned, but a copy is not up to date',
-    preflightRefused: 'more would be forgotten at once than looks right',
+    preflightRefused:
+      'more would be forgotten at once than looks right, or this account may only add to the repository',
   },
   run: async ({ options }, context) => {
     const { output } = context;

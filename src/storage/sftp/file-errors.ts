@@ -6,7 +6,7 @@ import { notSftp } from './ssh-errors.ts';
 import { ProtocolError } from './wire.ts';
 
 export interface FailedOperation {
-  readonly verb: 'read' | 'write';
+  readonly verb: 'read' | 'write' | 'delete';
   /** Of the store, for messages. */
   readonly location: string;
   readonly path: string;
@@ -34,12 +34,11 @@ export async function fileError(
   const code = verb === 'read' ? 'file-unreadable' : 'file-unwritable';
   const what = `${location}: cannot ${verb} ${path}`;
   if (error.status === STATUS.permissionDenied)
-    return new LifeboatError(code, `${what}: permission denied`, {
+    return new LifeboatError(verb === 'delete' ? 'store-denied' : code, `${what}: permission denied`, {
       ...options,
       hint: `Let the account on the server own ${operation.root}, and allow it to ${verb} there.`,
     });
-  const state =
-    error.status === STATUS.failure && verb === 'write' ? await diskState(session, operation) : '';
+  const state = error.status === STATUS.failure && verb !== 'read' ? await diskState(session, operation) : '';
   if (state === 'full')
     return new LifeboatError('disk-full', `${what}: no space left`, {
       ...options,

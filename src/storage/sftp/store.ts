@@ -155,7 +155,7 @@ async function deleteObject(session: Session, place: Place, path: string): Promi
     if (sftp.hasStatus(error, STATUS.noSuchFile)) return;
     // unlink(2) of a folder is a plain failure, and no object is there.
     if (isFolder(await sftp.lstat(session, path).catch(() => undefined))) return;
-    throw await fileError(session, error, { verb: 'write', ...place, path });
+    throw await fileError(session, error, { verb: 'delete', ...place, path });
   }
 }
 
