@@ -1,4 +1,5 @@
 import type { Secret } from '../core/secret.ts';
+import type { MediaSettings } from './media.ts';
 import type { CopyPlace, StorePlace } from './store.ts';
 
 /** lifeboat.yaml as the program uses it: absolute paths, milliseconds, secrets read. */
@@ -10,13 +11,7 @@ export interface Config {
     readonly program: string | undefined;
   };
   readonly database: DatabaseOverrides;
-  readonly media: {
-    readonly path: string | undefined;
-    readonly classes: readonly string[];
-    readonly allowMissing: boolean;
-    /** Ms. */
-    readonly compareEveryMs: number;
-  };
+  readonly media: MediaSettings;
   readonly repository: StorePlace & {
     readonly copies: readonly CopyPlace[];
     readonly hostKeyFile: string;

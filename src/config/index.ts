@@ -4,6 +4,8 @@
  */
 export type { Config } from './config.ts';
 export { findConfig, loadConfig, parseConfig } from './load.ts';
+export { placeOf } from './media.ts';
+export type { MediaSettings, RsyncSettings } from './media.ts';
 export { renderConfig, type NewConfig, type StoreReach } from './render.ts';
 export { configJsonSchema } from './schema.ts';
-export { resolvePlace, type CopyPlace, type StorePlace } from './store.ts';
+export { resolvePlace, type CopyPlace, type SftpSettings, type StorePlace } from './store.ts';

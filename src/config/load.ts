@@ -7,6 +7,7 @@ import { Secret } from '../core/secret.ts';
 import type { Config } from './config.ts';
 import { parseConfigDocument, type YamlDocument } from './document.ts';
 import { configSchema, type ConfigFile } from './schema.ts';
+import { toMedia } from './media.ts';
 import { nearest } from './nearest.ts';
 import { resolvePlace, toStorePlace, type SecretReference } from './store.ts';
 
@@ -158,12 +159,7 @@ async function toConfig(
       sslRootCert: maybe(database.sslrootcert),
       clientDirectory: maybe(database.client_directory),
     },
-    media: {
-      path: maybe(media.path),
-      classes: media.classes,
-      allowMissing: media.allow_missing,
-      compareEveryMs: media.compare_every,
-    },
+    media: toMedia(media, base),
     repository: {
       ...store,
       path: placeFromEnvironment(env['LIFEBOAT_REPOSITORY']) ?? store.path,

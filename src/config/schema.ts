@@ -1,6 +1,6 @@
 import { z } from './zod.ts';
-import { parseDuration } from '../core/units.ts';
-import { copySchema, secret, storeShape } from './store.ts';
+import { mediaSchema } from './media.ts';
+import { copySchema, duration, secret, storeShape } from './store.ts';
 
 /**
  * lifeboat.yaml, strictly: an unknown key is an error, because a misspelt retention rule would lose backups.
@@ -8,10 +8,6 @@ import { copySchema, secret, storeShape } from './store.ts';
  */
 const path = z.string().min(1);
 const count = z.int().min(0);
-const duration = z
-  .string()
-  .refine((text) => parseDuration(text) !== undefined, 'must be a duration such as 90s, 15m or 2h')
-  .transform((text) => parseDuration(text) ?? 0);
 
 export const configSchema = z.strictObject({
   version: z.literal(1).describe('Version of this file.'),
@@ -44,29 +40,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How to reach the database, where it differs from the homeserver configuration.'),
-  media: z
-    .strictObject({
-      path: path.optional().describe('Media store, where it differs from media_store_path.'),
-      classes: z
-        .array(
-          z.enum(['local_content', 'local_thumbnails', 'remote_content', 'remote_thumbnail', 'url_cache']),
-        )
-        .default(['local_content', 'local_thumbnails'])
-        .describe('What to back up; remote media and URL previews can be fetched again.'),
-      allow_missing: z
-        .boolean()
-        .default(false)
-        .describe(
-          'Back up although most of the uploads have no file; otherwise it is taken for a disk that is not mounted.',
-        ),
-      compare_every: duration
-        .prefault('7d')
-        .describe(
-          'How often a backup compares all rows with all files; others do not look at files whose content is stored. 0s: each.',
-        ),
-    })
-    .prefault({})
-    .describe('Media.'),
+  media: mediaSchema.prefault({}).describe('Media.'),
   repository: z
     .strictObject({
       ...storeShape,

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Secret } from '../core/secret.ts';
-import { parseBytes } from '../core/units.ts';
+import { parseBytes, parseDuration } from '../core/units.ts';
 import { z } from './zod.ts';
 
 /** Where a store lies, and how it is reached: `repository` of lifeboat.yaml is one, and each of its `copies`. */
@@ -42,10 +42,20 @@ export const secret = z.union([
   z.strictObject({ file: path }),
   z.strictObject({ env: z.string().min(1) }),
 ]);
-const rate = z
+export const duration = z
+  .string()
+  .refine((text) => parseDuration(text) !== undefined, 'must be a duration such as 90s, 15m or 2h')
+  .transform((text) => parseDuration(text) ?? 0);
+export const rate = z
   .string()
   .refine((text) => parseBytes(text) !== undefined, 'must be a size such as 500KiB or 10MiB, a second')
   .transform((text) => parseBytes(text) ?? 0);
+
+export const sshSchema = z.strictObject({
+  identity_file: path.optional().describe('Key of ssh, where ~/.ssh/config does not name it.'),
+  known_hosts_file: path.optional().describe('Host keys, where ~/.ssh/known_hosts does not have them.'),
+  options: z.array(z.string()).default([]).describe('Further -o options of ssh, such as ProxyJump=gate.'),
+});
 
 export const storeShape = {
   path: path.describe(
@@ -86,14 +96,7 @@ export const storeShape = {
     })
     .optional()
     .describe('How to reach an S3 server.'),
-  sftp: z
-    .strictObject({
-      identity_file: path.optional().describe('Key of ssh, where ~/.ssh/config does not name it.'),
-      known_hosts_file: path.optional().describe('Host keys, where ~/.ssh/known_hosts does not have them.'),
-      options: z.array(z.string()).default([]).describe('Further -o options of ssh, such as ProxyJump=gate.'),
-    })
-    .optional()
-    .describe('How to reach an SFTP server.'),
+  sftp: sshSchema.optional().describe('How to reach an SFTP server.'),
   limit_upload: rate.optional().describe('At most so much a second is written, on average: 10MiB.'),
   limit_download: rate.optional().describe('At most so much a second is read, on average.'),
 };
@@ -137,12 +140,21 @@ export async function toStorePlace(
       checksums: s3.checksums,
       objectLock: s3.object_lock,
     },
-    sftp: sftp && {
-      identityFile: maybe(sftp.identity_file),
-      knownHostsFile: maybe(sftp.known_hosts_file),
-      options: sftp.options,
-    },
+    sftp: toSftp(sftp, maybe),
     uploadLimit: file.limit_upload,
     downloadLimit: file.limit_download,
   };
+}
+
+export function toSftp(
+  given: z.output<typeof sshSchema> | undefined,
+  at: (path: string | undefined) => string | undefined,
+): SftpSettings | undefined {
+  return (
+    given && {
+      identityFile: at(given.identity_file),
+      knownHostsFile: at(given.known_hosts_file),
+      options: given.options,
+    }
+  );
 }

@@ -1,5 +1,5 @@
 import { openMediaDirectory, type MediaDirectory } from '../media/directory.ts';
-import type { CatalogueRow, MediaCatalogue } from '../media/port.ts';
+import type { CatalogueRow } from '../media/port.ts';
 import type { MediaStat } from '../media/regular-file.ts';
 import {
   readSeenFiles,
@@ -8,22 +8,12 @@ import {
   type SeenBefore,
   type SeenNow,
 } from '../media/seen-files.ts';
-import type { Progress } from '../observe/progress.ts';
-import type { Content, MediaComponent } from '../repository/manifest.ts';
+import type { Content } from '../repository/manifest.ts';
 import type { BackupWriter } from '../repository/port.ts';
+import type { MediaOutcome, MediaRun } from './media/strategy.ts';
 
-interface MediaOptions {
-  readonly catalogue: MediaCatalogue;
+interface MediaOptions extends Omit<MediaRun, 'repositoryId'> {
   readonly directory: string;
-  readonly classes: readonly string[];
-  readonly writer: BackupWriter;
-  /** Where this machine remembers what it saw (`seen-files.ts`). */
-  readonly seenFile: string;
-  /** All rows and all files are compared again when that was done so long ago. 0: now. */
-  readonly compareEveryMs: number;
-  readonly now: Date;
-  readonly progress: Progress;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a run goes by. */
@@ -42,12 +32,6 @@ interface StoredFile {
   readonly content: Content;
   /** Replaced or written to while it was read, and read once more. */
   readonly changed: boolean;
-}
-
-interface MediaOutcome {
-  readonly component: MediaComponent;
-  readonly omissions: readonly string[];
-  readonly warnings: readonly string[];
 }
 
 /** Larger files come as a stream. */

@@ -22,9 +22,8 @@ import type { Progress } from '../observe/progress.ts';
 import type { DatabaseComponent } from '../repository/manifest.ts';
 import type { BackupWriter, CommitResult, Repository } from '../repository/port.ts';
 import { backUpArchives } from './backup-archives.ts';
-import { backUpMedia } from './backup-media.ts';
-import { requireMediaThere } from './media-presence.ts';
-import { databaseTarget, mediaDirectory } from './sources.ts';
+import { mediaStrategy, type MediaStrategy } from './media/strategy.ts';
+import { databaseTarget } from './sources.ts';
 
 export interface BackupOptions {
   readonly config: Config;
@@ -60,7 +59,7 @@ interface Sources {
   readonly inventory: Inventory;
   readonly version: string;
   readonly database: PostgresTarget;
-  readonly media: string;
+  readonly media: MediaStrategy;
 }
 
 /** Connects and looks, writes nothing. Errors: those of discovery, `database-*`, `server-name-mismatch`, `media-unreadable`. */
@@ -68,7 +67,7 @@ export async function planBackup(config: Config): Promise<BackupPlan> {
   const sources = await findSources(config);
   await using session = await connect(sources.database, { applicationName: 'lifeboat:plan' });
   await sources.kind.facts(session, sources.inventory);
-  if (!config.media.allowMissing) await requireMediaThere(sources.kind.catalogue(session), sources.media);
+  if (!config.media.allowMissing) await sources.media.requireThere(sources.kind.catalogue(session));
   const info = await databaseInfo(session);
   return describe(config, sources, info);
 }
@@ -128,7 +127,7 @@ async function captureInstant(
     try {
       const plan = describe(options.config, sources, await databaseInfo(snapshot.session));
       if (!options.config.media.allowMissing)
-        await requireMediaThere(sources.kind.catalogue(snapshot.session), sources.media);
+        await sources.media.requireThere(sources.kind.catalogue(snapshot.session));
       const database = await backUpDatabase(sources, snapshot, writer, options);
       return { snapshot, plan, database, [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose]() };
     } catch (error) {
@@ -164,11 +163,11 @@ async function backUpInstant(
   options: BackupOptions,
 ): Promise<BackupOutcome> {
   const { config, progress, signal } = options;
-  const media = await backUpMedia({
+  const media = await sources.media.backUp({
     catalogue: sources.kind.catalogue(snapshot.session, config.media.classes),
-    directory: sources.media,
     classes: config.media.classes,
     writer,
+    repositoryId: options.repository.id,
     seenFile: join(config.repository.stateDirectory, 'media', `${options.repository.id}.seen`),
     compareEveryMs: options.compareMedia === true ? 0 : config.media.compareEveryMs,
     now: new Date(),
@@ -217,7 +216,7 @@ async function findSources(config: Config): Promise<Sources> {
       },
     );
   }
-  const [database, media] = [databaseTarget(config, inventory), mediaDirectory(config, inventory)];
+  const [database, media] = [databaseTarget(config, inventory), mediaStrategy(config, inventory)];
   return { kind, inventory, version: inventory.version, database, media };
 }
 
@@ -286,7 +285,7 @@ function describe(
     serverName: inventory.serverName,
     homeserver: `${sources.kind.kind} ${sources.version}`,
     database: { name: info.name, bytes: info.sizeBytes, serverVersion: info.serverVersion },
-    mediaDirectory: sources.media,
+    mediaDirectory: sources.media.source,
     mediaClasses: config.media.classes,
     keyFiles: filesOf('keys'),
     configFiles: filesOf('config'),

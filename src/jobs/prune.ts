@@ -1,4 +1,5 @@
 import { LifeboatError } from '../core/errors.ts';
+import type { MediaGenerations } from '../media/generations.ts';
 import type { Progress } from '../observe/index.ts';
 import { planRetention, type RetentionPolicy } from '../repository/index.ts';
 import type { PruneResult, Repository, SnapshotEntry } from '../repository/port.ts';
@@ -10,6 +11,8 @@ export interface PruneJobOptions {
   readonly graceMs?: number | undefined;
   /** Forget more than a quarter of the snapshots. */
   readonly allowLarge?: boolean | undefined;
+  /** Media outside of the repository, whose generations go with their snapshots. */
+  readonly generations?: MediaGenerations | undefined;
   readonly progress: Progress;
 }
 
@@ -23,6 +26,8 @@ export interface PruneOutcome {
   /** Ids: of those that are, or would be, forgotten. */
   readonly forgotten: readonly string[];
   readonly pruned: PruneResult;
+  /** Generations of media that were, or would be, deleted. */
+  readonly retired: readonly string[];
 }
 
 /** A backup that runs meanwhile need not upload again what it has just uploaded; longer than any backup should take. */
@@ -89,5 +94,26 @@ export async function pruneRepository(
   }
   progress({ phase: 'prune', message: 'looking for objects that no snapshot needs' });
   const pruned = await repository.prune({ dryRun, graceMs: options.graceMs ?? GRACE_MS });
-  return { decisions, forgotten, pruned };
+  const retired = await retire(repository, options, new Set(dryRun ? forgotten : []));
+  return { decisions, forgotten, pruned, retired };
+}
+
+/** Last: `forget` is in the log, so that no snapshot that anybody sees loses its media. */
+async function retire(
+  repository: Repository,
+  { generations, graceMs, dryRun, progress }: PruneJobOptions,
+  leaving: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  if (generations === undefined) return [];
+  progress({
+    phase: 'prune',
+    message: `looking for generations of media that no snapshot needs at ${generations.place}`,
+  });
+  return await generations.retire({
+    live: async () =>
+      new Set((await repository.snapshots()).map(({ id }) => id).filter((id) => !leaving.has(id))),
+    graceMs: graceMs ?? GRACE_MS,
+    now: new Date(),
+    dryRun,
+  });
 }

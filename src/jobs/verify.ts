@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { isLifeboatError, messageOf } from '../core/errors.ts';
 import { formatBytes } from '../core/units.ts';
+import { openExternalMedia, type MediaAccess } from '../media/external.ts';
 import type { ArchiveRef, Content, Manifest, MediaFile } from '../repository/manifest.ts';
 import type { Evidence, Repository } from '../repository/port.ts';
 import type { Progress } from '../observe/progress.ts';
@@ -18,12 +19,15 @@ export async function* verifySnapshot(
   snapshotId: string,
   progress: Progress,
   signal?: AbortSignal,
+  access: MediaAccess = {},
 ): AsyncGenerator<Check> {
   const manifest = await repository.manifest(snapshotId);
+  const external = await openExternalMedia(manifest.media, access);
   const stopping = (readable: Readable) =>
     signal === undefined ? readable : addAbortSignal(signal, readable);
   const reading: Reading = {
     content: (content) => stopping(repository.read(content)),
+    media: (file) => stopping(external === undefined ? repository.read(file) : external.read(file)),
     archive: (archive) => stopping(repository.readArchive(archive)),
   };
   yield {
@@ -40,6 +44,7 @@ export async function* verifySnapshot(
 /** The repository's streams, which end when the verification is interrupted. */
 interface Reading {
   readonly content: (content: Content) => Readable;
+  readonly media: (file: MediaFile) => Readable;
   readonly archive: (archive: ArchiveRef) => Readable;
 }
 
@@ -79,7 +84,7 @@ async function verifyMedia(
   const wrong = collectFindings();
   let [files, bytes] = [0, 0];
   for await (const file of listed) {
-    const problem = await compare(file, () => reading.content(file));
+    const problem = await compare(file, () => reading.media(file));
     if (problem !== undefined) wrong.add(`${file.path}: ${problem}`);
     files += 1;
     bytes += file.sizeBytes;

@@ -68,8 +68,7 @@ const database = z.strictObject({
   invariants,
 });
 
-const media = z.strictObject({
-  strategy: z.literal('repository'),
+const mediaTotals = z.strictObject({
   files: size,
   bytes: size,
   missing: strings,
@@ -78,6 +77,13 @@ const media = z.strictObject({
   orphanCount: size,
   comparedAt: time,
 });
+
+const external = z.strictObject({ place: z.string().min(1), generation: relativePath });
+
+const media = z.discriminatedUnion('strategy', [
+  mediaTotals.extend({ strategy: z.literal('repository') }),
+  mediaTotals.extend({ strategy: z.enum(['rsync', 's3-sync']), external }),
+]);
 
 const manifestSchema = z.strictObject({
   version: z.literal(1),

@@ -66,8 +66,22 @@ export interface Invariants {
   readonly newestEventTs: number | null;
 }
 
-export interface MediaComponent {
-  readonly strategy: 'repository';
+/** With `repository` their contents are blobs; with the others they are files at an external place, and `blobs` is empty. */
+export type MediaComponent = MediaTotals &
+  (
+    | { readonly strategy: 'repository' }
+    | { readonly strategy: 'rsync' | 's3-sync'; readonly external: ExternalPlace }
+  );
+
+/** Where the media of one snapshot lie in clear, outside of the repository. */
+export interface ExternalPlace {
+  /** As `repository.path` of lifeboat.yaml: an absolute directory, `sftp:USER@HOST:/PATH`, `s3:https://HOST/BUCKET/PREFIX`. */
+  readonly place: string;
+  /** Relative to the place, with `/`: what the path of a media file is appended to. */
+  readonly generation: string;
+}
+
+export interface MediaTotals {
   /** Totals of the files; the rows themselves stream (`Repository.mediaFiles`), they are never held in one array. */
   readonly files: number;
   readonly bytes: number;

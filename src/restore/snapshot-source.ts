@@ -1,14 +1,23 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { openExternalMedia, type ExternalMedia, type MediaAccess } from '../media/external.ts';
 import type { ArchiveRef } from '../repository/manifest.ts';
 import { extractArchive } from '../repository/archive.ts';
 import type { Repository } from '../repository/port.ts';
 import type { PlacedFile, RestoreSource, SourceMediaFile } from './source.ts';
 
-/** A snapshot as the source of a restore. Errors: those of `Repository.manifest`. */
-export async function snapshotSource(repository: Repository, snapshotId: string): Promise<RestoreSource> {
+/**
+ * A snapshot as the source of a restore. `access`: how media outside of the repository are reached. Errors: those of
+ * `Repository.manifest`.
+ */
+export async function snapshotSource(
+  repository: Repository,
+  snapshotId: string,
+  access: MediaAccess = {},
+): Promise<RestoreSource> {
   const manifest = await repository.manifest(snapshotId);
+  const external = await openExternalMedia(manifest.media, access);
   const { database } = manifest;
   return {
     id: manifest.snapshotId,
@@ -23,16 +32,24 @@ export async function snapshotSource(repository: Repository, snapshotId: string)
     knownMissingMedia: new Set(manifest.media.missing),
     dumps: () =>
       database.dumps.map(({ name, content }) => ({ name, content, open: () => repository.read(content) })),
-    media: () => mediaOf(repository, snapshotId),
+    media: () => mediaOf(repository, snapshotId, external),
     mediaBytes: () => Promise.resolve(manifest.media.bytes),
     placeKeys: (directory) => placeArchive(repository, manifest.keys.archive, directory),
     placeConfig: (directory) => placeArchive(repository, manifest.config.archive, directory),
   };
 }
 
-async function* mediaOf(repository: Repository, snapshotId: string): AsyncGenerator<SourceMediaFile> {
+async function* mediaOf(
+  repository: Repository,
+  snapshotId: string,
+  external: ExternalMedia | undefined,
+): AsyncGenerator<SourceMediaFile> {
   for await (const file of repository.mediaFilesByPack(snapshotId)) {
     const { path, sizeBytes, sha256, blobs } = file;
+    if (external !== undefined) {
+      yield { path, sizeBytes, sha256, open: () => external.read(file) };
+      continue;
+    }
     const content = { sizeBytes, sha256, blobs };
     const open = () => repository.read(content);
     yield { path, sizeBytes, sha256, open, whole: () => repository.readWhole(content) };

@@ -21,11 +21,12 @@ import {
 } from '../../verify/report/index.ts';
 import type { CommandContext } from '../context.ts';
 import { defineCommand } from '../definition.ts';
+import { MEDIA_PLACE, mediaAccessOf, type MediaPlaceFlag } from '../media-place.ts';
 import { EXIT_MEANING } from '../exit.ts';
 import { duration } from '../option-values.ts';
 import { OPENING_WITH_KEY } from './shared-exits.ts';
 
-interface DrillFlags {
+interface DrillFlags extends MediaPlaceFlag {
   readonly dump?: string;
   readonly media?: string;
   readonly signingKey?: string;
@@ -85,6 +86,7 @@ export const drillCommand = defineCommand<DrillFlags>({
       description: 'exit 22 when the newest event was older at the snapshot',
       parse: duration,
     },
+    MEDIA_PLACE,
     { flags: '--keep', description: 'leave the directory of the drill, to look at logs' },
   ],
   examples: [
@@ -181,7 +183,12 @@ async function subjectOf(
       throw new LifeboatError('usage', '--media and --signing-key need --dump');
     const repository = await context.repository();
     const { id } = await repository.resolve(snapshot ?? 'latest');
-    return { source: await snapshotSource(repository, id), repository, config: await context.configIfAny() };
+    const access = await mediaAccessOf(options, context);
+    return {
+      source: await snapshotSource(repository, id, access),
+      repository,
+      config: await context.configIfAny(),
+    };
   }
   if (snapshot !== undefined) throw new LifeboatError('usage', 'give either a snapshot or --dump');
   if (media === undefined || signingKey === undefined || config === undefined) {

@@ -10,11 +10,12 @@ import { renderCheck } from '../../verify/report/terminal.ts';
 import type { CommandContext } from '../context.ts';
 import { databaseTarget } from '../database-url.ts';
 import { defineCommand } from '../definition.ts';
+import { MEDIA_PLACE, mediaAccessOf, type MediaPlaceFlag } from '../media-place.ts';
 import { oneOf } from '../option-values.ts';
 import { table } from '../terminal.ts';
 import { OPENING_WITH_KEY } from './shared-exits.ts';
 
-interface RestoreFlags {
+interface RestoreFlags extends MediaPlaceFlag {
   readonly target?: string;
   readonly database?: string;
   readonly databasePasswordFile?: string;
@@ -54,6 +55,7 @@ export const restoreCommand = defineCommand<RestoreFlags>({
       description:
         'load functions, triggers and extensions that Synapse does not have, if you have made them',
     },
+    MEDIA_PLACE,
     { flags: '-n, --dry-run', description: 'show what would be restored and where, and change nothing' },
   ],
   examples: [
@@ -79,7 +81,7 @@ export const restoreCommand = defineCommand<RestoreFlags>({
       throw new LifeboatError('usage', 'restore needs --target DIR', { hint: 'Name a new directory.' });
     const repository = await context.repository();
     const { id } = await repository.resolve(input.arguments[0]!);
-    const source = await snapshotSource(repository, id);
+    const source = await snapshotSource(repository, id, await mediaAccessOf(options, context));
     if (options.only !== undefined)
       return await restoreOnly(options.only, target, source, context, options.dryRun === true);
     const database = await databaseTarget(options.database, options.databasePasswordFile, env);

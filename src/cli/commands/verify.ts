@@ -3,10 +3,11 @@ import { verifyEvidence, verifySnapshot } from '../../jobs/verify.ts';
 import type { Check } from '../../restore/step.ts';
 import { renderCheck } from '../../verify/report/terminal.ts';
 import { defineCommand } from '../definition.ts';
+import { MEDIA_PLACE, mediaAccessOf, type MediaPlaceFlag } from '../media-place.ts';
 import { shortId } from './list.ts';
 import { OPENING_WITH_KEY } from './shared-exits.ts';
 
-export const verifyCommand = defineCommand({
+export const verifyCommand = defineCommand<MediaPlaceFlag>({
   name: 'verify',
   summary: 'check that the content of a snapshot is right',
   description:
@@ -15,17 +16,19 @@ export const verifyCommand = defineCommand({
   arguments: [
     { name: '[SNAPSHOT]', description: 'id, its first digits, `latest` (default) or `latest-proven`' },
   ],
-  options: [],
+  options: [MEDIA_PLACE],
   examples: [
     { command: 'lifeboat verify', meaning: 'The newest snapshot.' },
     { command: 'lifeboat verify 4f2a --identity /media/usb/identity', meaning: 'An older one.' },
   ],
   exits: { ...OPENING_WITH_KEY, failed: 'content is damaged or missing' },
-  run: async (input, { repository, output, signal }) => {
+  run: async (input, context) => {
+    const { repository, output, signal } = context;
     const opened = await repository();
     const { id } = await opened.resolve(input.arguments[0] ?? 'latest');
+    const access = await mediaAccessOf(input.options, context);
     const checks: Check[] = [];
-    for await (const check of verifySnapshot(opened, id, output.progress, signal)) {
+    for await (const check of verifySnapshot(opened, id, output.progress, signal, access)) {
       signal.throwIfAborted();
       checks.push(check);
       output.message('check', { ...check });

@@ -1,0 +1,56 @@
+import type { Config } from '../../config/index.ts';
+import { LifeboatError } from '../../core/errors.ts';
+import type { Inventory } from '../../homeserver/port.ts';
+import type { MediaCatalogue } from '../../media/port.ts';
+import type { Progress } from '../../observe/progress.ts';
+import type { MediaComponent } from '../../repository/manifest.ts';
+import type { BackupWriter } from '../../repository/port.ts';
+import { backUpMedia } from '../backup-media.ts';
+import { requireMediaThere } from '../media-presence.ts';
+import { mediaDirectory } from '../sources.ts';
+
+/**
+ * How media are backed up. Whatever it does, it ends in the same rows of the manifest (`writer.addMedia`, in path order, with
+ * size and SHA-256), so that verify, drill and restore treat all alike; files outside of the repository have no blobs.
+ */
+export interface MediaStrategy {
+  /** Where the media are read from, for people. */
+  readonly source: string;
+  /** Looks whether the uploads of the database are there at all, before anything is stored. Errors: `media-unreadable`. */
+  requireThere(catalogue: MediaCatalogue): Promise<void>;
+  /** What it writes outside of the repository is whole and durable when this resolves: the commit comes next. */
+  backUp(run: MediaRun): Promise<MediaOutcome>;
+}
+
+export interface MediaRun {
+  readonly catalogue: MediaCatalogue;
+  readonly classes: readonly string[];
+  readonly writer: BackupWriter;
+  readonly repositoryId: string;
+  /** Where this machine remembers what it saw (`seen-files.ts`). */
+  readonly seenFile: string;
+  /** All rows and all files are compared again when that was done so long ago. 0: now. */
+  readonly compareEveryMs: number;
+  readonly now: Date;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface MediaOutcome {
+  readonly component: MediaComponent;
+  /** One sentence each: the snapshot is good, but somebody should know (exit status 3). */
+  readonly omissions: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** The one of lifeboat.yaml. Connects nowhere. */
+export function mediaStrategy(config: Config, inventory: Inventory): MediaStrategy {
+  if (config.media.strategy !== 'repository')
+    throw new LifeboatError('config-invalid', `media.strategy: ${config.media.strategy} is not there yet`);
+  const directory = mediaDirectory(config, inventory);
+  return {
+    source: directory,
+    requireThere: (catalogue) => requireMediaThere(catalogue, directory),
+    backUp: (run) => backUpMedia({ ...run, directory }),
+  };
+}
