@@ -52,10 +52,12 @@ export function createContext(
   };
   const place = async () =>
     (await configIfAny())?.repository ?? placeWithoutConfig(flags, env) ?? (await config()).repository;
-  const repository = async () => {
+  const open = async () => {
     const opened = await openAt(await place(), clock);
     return flags.copy === undefined ? opened : onlyReadable(opened, flags.copy);
   };
+  let opening: Promise<Repository> | undefined;
+  const repository = () => (opening ??= open());
   return { ...base, config, configIfAny, place, repository };
 }
 

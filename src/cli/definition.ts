@@ -1,4 +1,5 @@
 import type { EXIT } from '../core/errors.ts';
+import type { HookedJob } from '../config/index.ts';
 import type { CommandContext } from './context.ts';
 import type { GlobalFlags } from './flags.ts';
 
@@ -19,6 +20,8 @@ export interface Command {
   readonly exits: Partial<Record<ExitName, string>>;
   /** Where an option of the command's own has the name of a global one: what it means for that. */
   readonly globals?: (options: Input['options']) => GlobalFlags;
+  /** A job has hooks and gives way to others as lifeboat.yaml says; an exclusive one runs once at a time on this machine. */
+  readonly job?: { readonly name: HookedJob; readonly exclusive: boolean };
   /** Resolves to the exit status of a run without an error. */
   readonly run: (input: Input, context: CommandContext) => Promise<number>;
 }

@@ -12,6 +12,7 @@ import { askPerson } from './ask.ts';
 import { createContext, type CommandLineResult } from './context.ts';
 import { exitStatusOf, toLifeboatError } from './exit.ts';
 import type { GlobalFlags } from './flags.ts';
+import { runCommandAsJob } from './job.ts';
 import { createOutput, type Output, type Streams } from './output.ts';
 import { parseCommandLine, type Invocation } from './program.ts';
 import { abortOnSignals, type SignalSource } from './signals.ts';
@@ -56,7 +57,8 @@ async function run(
     const ask = (question: string) => askPerson(question, { input: stdin, output: stderr, signal });
     const runCommandLine = (argv: readonly string[], more: Readonly<Record<string, string>>) =>
       runInside(argv, { ...env, ...more });
-    return await command.run(
+    return await runCommandAsJob(
+      command,
       input,
       createContext({ flags, env, clock: systemClock, output, signal, ask, runCommandLine }),
     );

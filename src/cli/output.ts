@@ -3,7 +3,9 @@ import { printable } from '../core/printable.ts';
 import { maskSecrets, type Secret } from '../core/secret.ts';
 import type { Progress } from '../observe/index.ts';
 import type { GlobalFlags } from './flags.ts';
-import { createProgressLine } from './progress-line.ts';
+import { createBoard } from './progress/board.ts';
+import { createJsonProgress } from './progress/json.ts';
+import { createTallies } from './progress/tally.ts';
 import { wantsColor, type TextStream } from './terminal.ts';
 
 export interface Streams {
@@ -14,7 +16,16 @@ export interface Streams {
 
 /** `summary` is the last line of a run that ended by itself, `error` of one that did not. */
 export type MessageType =
-  'progress' | 'check' | 'copy' | 'snapshot' | 'decision' | 'finding' | 'warning' | 'error' | 'summary';
+  | 'progress'
+  | 'lock'
+  | 'check'
+  | 'copy'
+  | 'snapshot'
+  | 'decision'
+  | 'finding'
+  | 'warning'
+  | 'error'
+  | 'summary';
 
 /** The only door to standard output and error. Secrets are masked by value in all that goes through it. */
 export interface Output {
@@ -40,24 +51,23 @@ export interface Output {
   error(error: LifeboatError): void;
 }
 
-/** Counts faster than this are of no use to a reader of JSON lines. */
-const JSON_INTERVAL_MS = 1000;
-
 export function createOutput(streams: Streams, flags: GlobalFlags, nowMs = () => performance.now()): Output {
   const { stdout, stderr, env } = streams;
   const json = flags.json === true;
-  const line = createProgressLine(
+  const tallies = createTallies(nowMs);
+  const board = createBoard(
     { isTTY: stderr.isTTY, columns: stderr.columns, write: (text) => stderr.write(maskSecrets(text)) },
+    tallies,
     nowMs,
   );
   const write = (stream: TextStream, text: string) => {
-    line.clear();
+    board.clear();
     stream.write(`${maskSecrets(text)}\n`);
   };
   const message: Output['message'] = (type, fields) => {
     if (json) write(stdout, JSON.stringify({ message_type: type, ...fields }));
   };
-  const jsonProgress = throttled((event) => message('progress', { ...event }), nowMs);
+  const jsonFields = createJsonProgress(tallies, nowMs);
   return {
     json,
     verbose: flags.verbose === true,
@@ -72,7 +82,7 @@ export function createOutput(streams: Streams, flags: GlobalFlags, nowMs = () =>
       if (!json) write(stdout, text);
     },
     reveal: (secret) => {
-      line.clear();
+      board.clear();
       if (!json) stdout.write(`${secret.reveal()}\n`);
     },
     note: (text) => {
@@ -83,8 +93,9 @@ export function createOutput(streams: Streams, flags: GlobalFlags, nowMs = () =>
       message('warning', { message: text });
     },
     progress: (event) => {
-      if (json) jsonProgress(event);
-      else if (flags.quiet !== true) line.show(event);
+      const fields = json ? jsonFields(event) : undefined;
+      if (fields !== undefined) message('progress', fields);
+      if (!json && flags.quiet !== true) board.show(event);
     },
     error: (error) => {
       write(stderr, printable(describeError(error, flags.verbose === true)));
@@ -117,15 +128,4 @@ function causesOf(error: LifeboatError): string[] {
     );
   }
   return causes;
-}
-
-function throttled(show: Progress, nowMs: () => number): Progress {
-  let lastMs = Number.NEGATIVE_INFINITY;
-  return (event) => {
-    if (event.message === undefined) {
-      if (nowMs() - lastMs < JSON_INTERVAL_MS) return;
-      lastMs = nowMs();
-    }
-    show(event);
-  };
 }

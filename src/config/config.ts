@@ -1,5 +1,6 @@
 import type { Secret } from '../core/secret.ts';
 import type { MediaSettings } from './media.ts';
+import type { HookedJob, JobHooks, Priority } from './running.ts';
 import type { CopyPlace, StorePlace } from './store.ts';
 
 /** lifeboat.yaml as the program uses it: absolute paths, milliseconds, secrets read. */
@@ -34,6 +35,8 @@ export interface Config {
     readonly workDirectory: string;
     readonly postgresDirectory: string | undefined;
   };
+  readonly hooks: Readonly<Record<HookedJob, JobHooks>>;
+  readonly priority: Priority;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 

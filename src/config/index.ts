@@ -3,6 +3,7 @@
  * This room also owns the YAML parser for everybody else, and zod (`zod.ts`).
  */
 export type { Config } from './config.ts';
+export type { Hook, HookedJob, JobHooks } from './running.ts';
 export { findConfig, loadConfig, parseConfig } from './load.ts';
 export { placeOf } from './media.ts';
 export type { MediaSettings, RsyncSettings } from './media.ts';

@@ -9,6 +9,7 @@ import { parseConfigDocument, type YamlDocument } from './document.ts';
 import { configSchema, type ConfigFile } from './schema.ts';
 import { toMedia } from './media.ts';
 import { nearest } from './nearest.ts';
+import { toHooks } from './running.ts';
 import { resolvePlace, toStorePlace, type SecretReference } from './store.ts';
 
 const LOOKED_FOR = ['lifeboat.yaml', '/etc/lifeboat/lifeboat.yaml'];
@@ -184,6 +185,8 @@ async function toConfig(
       workDirectory: at(drill.work_directory),
       postgresDirectory: maybe(drill.postgres_directory),
     },
+    hooks: toHooks(file.hooks),
+    priority: { nice: file.priority.nice, io: file.priority.io },
     logLevel: file.log.level,
   };
 }

@@ -1,5 +1,6 @@
 import { z } from './zod.ts';
 import { mediaSchema } from './media.ts';
+import { hooksSchema, prioritySchema } from './running.ts';
 import { copySchema, duration, secret, storeShape } from './store.ts';
 
 /**
@@ -90,6 +91,8 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How drills are run.'),
+  hooks: hooksSchema,
+  priority: prioritySchema,
   log: z
     .strictObject({
       level: z

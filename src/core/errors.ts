@@ -64,6 +64,9 @@ export const ERROR_TABLE = {
   'snapshot-missing': permanent(EXIT.failed),
   locked: transient(EXIT.locked),
   'archive-unsafe': permanent(EXIT.failed),
+  // the admin's own programs around a job
+  'hook-failed': permanent(EXIT.preflightRefused),
+  'hook-postponed': transient(EXIT.softFail),
   // sources
   'database-unreachable': transient(EXIT.preflightRefused),
   'database-denied': permanent(EXIT.preflightRefused),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Clock } from '../core/clock.ts';
 import type { ObjectStore } from '../storage/port.ts';
 import { blobId } from './blob-id.ts';
 import {
@@ -15,8 +16,10 @@ import { createSpareBuffers, type SpareBuffers } from './spare-buffers.ts';
 import { createPackBuilder, LARGEST_PACK_TARGET, randomPackTarget, type PackBuilder } from './pack.ts';
 import { inWorker, workerCount } from './worker-pool.ts';
 
-/** Packs in one index segment: about a GiB, which is what a killed first backup may have to upload again. */
+/** Packs in one index segment: about a GiB. */
 export const PACKS_PER_SEGMENT = 32;
+/** On a slow line a GiB takes an hour: a killed backup has to upload again at most what came after its last segment. */
+const SEGMENT_AGE_MS = 60_000;
 /** Small files come to tens of thousands a pack: what is held until a segment is written must not grow with them. */
 const BLOBS_PER_SEGMENT = 65_536;
 
@@ -27,6 +30,7 @@ export interface PackWriterOptions {
   readonly recipients: readonly string[];
   readonly indexRecipients: readonly string[];
   readonly packTargetBytes: number | undefined;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
 export interface PackWriter {
@@ -106,6 +110,8 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
   /** Of the packs in it. */
   let pendingNumbers: number[] = [];
   let pendingBlobs = 0;
+  /** When the last one was written, or the run began. */
+  let segmentMs = options.clock.monotonicMs();
   let failure: unknown;
   const count = { newBlobs: 0, reusedBlobs: 0, newPacks: 0, storedBytes: 0 };
 
@@ -173,7 +179,9 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       pending.packs.push({ key, sizeBytes: storedBytes, blobs: entries.map(indexRow) });
       pendingNumbers.push(pack.number);
       pendingBlobs += entries.length;
-      if (pending.packs.length >= PACKS_PER_SEGMENT || pendingBlobs >= BLOBS_PER_SEGMENT) await writeIndex();
+      const old = options.clock.monotonicMs() - segmentMs >= SEGMENT_AGE_MS;
+      if (old || pending.packs.length >= PACKS_PER_SEGMENT || pendingBlobs >= BLOBS_PER_SEGMENT)
+        await writeIndex();
     });
   };
 
@@ -184,6 +192,7 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
     pending = emptySegment();
     pendingNumbers = [];
     pendingBlobs = 0;
+    segmentMs = options.clock.monotonicMs();
     const { key, sizeBytes, storedBytes } = await putIndexSegment(store, content, options.indexRecipients);
     count.storedBytes += storedBytes;
     const segment = { key, sizeBytes };

@@ -57,6 +57,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
     recipients,
     indexRecipients: [config.data_recipient, config.index_recipient],
     packTargetBytes: options.packTargetBytes,
+    clock,
   });
   const media = createMediaShards({ store, known, packs, idKey, recipients });
   const archives: SizedObject[] = [];

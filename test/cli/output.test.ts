@@ -122,18 +122,18 @@ describe('an error', () => {
 });
 
 describe('progress', () => {
-  it('is one line that is written over on a terminal, and gone before a result', () => {
+  it('is written over on a terminal, and gone before a result', () => {
     const { output, written } = open({}, { tty: true });
     output.progress({ phase: 'media', done: 3, total: 9, unit: 'files' });
     output.print('done');
-    expect(written).toEqual({ stdout: 'done\n', stderr: '\r\u001b[Kmedia: 3 of 9 files\r\u001b[K' });
+    expect(written).toEqual({ stdout: 'done\n', stderr: 'media: [####........] 3 of 9 files\r\u001b[J' });
   });
 
   it('is not written more often than a person can read, nor wider than the terminal', () => {
     const { output, written, clock } = open({}, { tty: true });
     for (clock.ms = 0; clock.ms < 1000; clock.ms += 1)
       output.progress({ phase: 'x'.repeat(100), done: clock.ms });
-    const shown = written.stderr.split('\r\u001b[K').slice(1);
+    const shown = written.stderr.split('\r\u001b[J');
     expect(shown).toHaveLength(10);
     expect(shown.every((line) => line.length < 40)).toBe(true);
   });

@@ -120,11 +120,71 @@ describe.each(['SIGINT', 'SIGKILL'] as const)('a backup that is ended by %s', (s
   });
 });
 
-it('two backups at once both end up in the log', async () => {
+it('of two backups at once one is made, and the other told who is at work', async () => {
   const before = (await repository.snapshots()).length;
   const both = await Promise.all([interrupted(['backup'], undefined), interrupted(['backup'], undefined)]);
-  expect(both.map(({ status }) => status)).toEqual([0, 0]);
-  expect(await repository.snapshots()).toHaveLength(before + 2);
+  expect(both.map(({ status }) => status).toSorted()).toEqual([0, 11]);
+  const refused = both.find(({ status }) => status === 11)!;
+  expect(refused.stderr).toMatch(
+    /another backup is running: backup [0-9a-f]{8} since .* process \d+ of \w+ on/,
+  );
+  expect(await repository.snapshots()).toHaveLength(before + 1);
+  expect(await readdir(join(config.repository.stateDirectory, 'locks'))).toEqual([]);
+});
+
+describe('what surrounds a backup', () => {
+  /** The configuration with something more, run as a command. */
+  async function withMore(
+    yaml: string,
+    ...argv: string[]
+  ): Promise<{ status: number | null; stderr: string }> {
+    const file = join(lab.directory, 'with-hooks.yaml');
+    await writeFile(file, `${await readFile(config.file, 'utf8')}${yaml}\n`);
+    return interrupted([...argv, '--config', file], undefined);
+  }
+
+  it('runs in its order, at the priority that was asked for, and knows how it went', async () => {
+    const yaml = `
+priority: {nice: 7, io: idle}
+hooks:
+  backup:
+    before: ['echo "first $LIFEBOAT_JOB, nice $(nice), $(ionice)"', {run: [echo, second], timeout: 10s}]
+    after: ['echo "after, status $LIFEBOAT_EXIT_STATUS"']
+    on_error: ['echo never']`;
+    const { status, stderr } = await withMore(yaml, 'backup');
+    expect(status).toBe(0);
+    expect(stderr.split('\n').filter((line) => line.startsWith('hook: '))).toEqual([
+      'hook: first backup, nice 7, idle',
+      'hook: second',
+      'hook: after, status 0',
+    ]);
+  });
+
+  it('keeps it from running when a program before it fails, and tells who is to be told', async () => {
+    const before = (await repository.snapshots()).length;
+    const { status, stderr } = await withMore(
+      `hooks: {backup: {before: ['exit 3'], on_error: ['echo "told: $LIFEBOAT_ERROR_CODE"']}}`,
+      'backup',
+    );
+    expect(status).toBe(30);
+    expect(stderr).toContain('hook: told: hook-failed');
+    expect(await repository.snapshots()).toHaveLength(before);
+  });
+
+  it('makes it one with omissions when a program after it fails', async () => {
+    const { status, stderr } = await withMore(`hooks: {backup: {after: ['exit 3']}}`, 'backup');
+    expect(status).toBe(3);
+    expect(stderr).toContain('hook after of backup (exit) failed with exit status 3');
+  });
+});
+
+it('the lock of a backup that was killed is shown, and taken over by the next one', async () => {
+  await interrupted(['backup'], 'SIGKILL', { said: 'dumping home' });
+  const shown = await interrupted(['unlock', '--dry-run'], undefined);
+  expect(shown.stderr).toMatch(/backup .* process \d+ of .* ended/);
+  const next = await interrupted(['backup'], undefined);
+  expect(next.status).toBe(0);
+  expect(next.stderr).toContain('took over the lock of one that ended without a word');
 });
 
 describe.each(['SIGINT', 'SIGKILL'] as const)('a drill that is ended by %s', (signal) => {

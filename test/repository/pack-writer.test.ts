@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 
 /** A writer whose uploads of packs wait for `release`, which ends the oldest. */
-function writerWithSlowStore(): {
+function writerWithSlowStore(time = { ms: 0 }): {
   writer: PackWriter;
   store: MemoryStore;
   uploading(): number;
@@ -38,6 +38,7 @@ function writerWithSlowStore(): {
     recipients: [recipient],
     indexRecipients: [recipient],
     packTargetBytes: PACK_BYTES,
+    clock: { monotonicMs: () => time.ms },
   });
   return { writer, store, uploading: () => waiting.length, release: (error) => waiting.shift()!(error) };
 }
@@ -47,6 +48,25 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('the writer of packs', () => {
+  it('writes the index of what it has stored once a minute, so that a killed run need not store it again', async () => {
+    const time = { ms: 0 };
+    const { writer, store, uploading, release } = writerWithSlowStore(time);
+    const segments = async () => (await Array.fromAsync(store.list('index/'))).length;
+    for (const [ms, expected] of [
+      [1000, 0],
+      [61_000, 1],
+      [62_000, 1],
+      [130_000, 2],
+    ] as const) {
+      await writer.store(randomBytes(PACK_BYTES));
+      await until(() => uploading() === 1);
+      time.ms = ms;
+      release();
+      await writer.flush();
+      expect(await segments()).toBe(expected);
+    }
+  });
+
   it('fills the next pack while two are uploaded, and waits before it gives away a third', async () => {
     const { writer, store, uploading, release } = writerWithSlowStore();
     for (const begun of [1, 2]) {

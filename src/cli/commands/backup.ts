@@ -12,6 +12,7 @@ import { OPENING_WITH_KEY } from './shared-exits.ts';
 
 export const backupCommand = defineCommand<{ dryRun?: true; compareMedia?: true; tag?: readonly string[] }>({
   name: 'backup',
+  job: { name: 'backup', exclusive: true },
   summary: 'back up the homeserver into the repository',
   description:
     'Takes one snapshot of database, media, signing keys and configuration, of one instant, while the homeserver runs. Nothing of ' +

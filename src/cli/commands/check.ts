@@ -14,6 +14,7 @@ interface CheckFlags {
 
 export const checkCommand = defineCommand<CheckFlags>({
   name: 'check',
+  job: { name: 'check', exclusive: false },
   summary: 'check that a repository is sound',
   description:
     'Checks the log (chain and signatures), that every object has the bytes its name says, and that nothing that a snapshot needs ' +

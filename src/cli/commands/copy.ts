@@ -6,6 +6,7 @@ import { OPENING } from './shared-exits.ts';
 
 export const copyCommand = defineCommand({
   name: 'copy',
+  job: { name: 'copy', exclusive: true },
   summary: 'bring the copies of a repository up to date',
   description:
     'Copies to every place under repository.copies of lifeboat.yaml what the repository has and the copy has not, and removes there what ' +

@@ -49,6 +49,7 @@ interface Subject {
 
 export const drillCommand = defineCommand<DrillFlags>({
   name: 'drill',
+  job: { name: 'drill', exclusive: false },
   summary: 'restore into a sealed environment and prove that the server federates',
   description:
     'Brings a snapshot to life where it can harm nobody: restores database, media, keys and configuration, starts the homeserver and ' +

@@ -20,6 +20,7 @@ import { repairSnapshotsCommand } from './repair-snapshots.ts';
 import { restoreCommand } from './restore.ts';
 import { showCommand } from './show.ts';
 import { storageProbeCommand } from './storage-probe.ts';
+import { unlockCommand } from './unlock.ts';
 import { verifyCommand } from './verify.ts';
 
 /** In the order of a life: set up, back up, look, prove, tidy. */
@@ -39,6 +40,7 @@ export const COMMANDS: readonly Command[] = [
   forgetCommand,
   pinCommand,
   unpinCommand,
+  unlockCommand,
   keysListCommand,
   keysAddCommand,
   keysRemoveCommand,

@@ -26,6 +26,7 @@ interface PruneFlags {
 
 export const pruneCommand = defineCommand<PruneFlags>({
   name: 'prune',
+  job: { name: 'prune', exclusive: true },
   summary: 'forget old snapshots and free their space',
   description:
     'Forgets what no retention rule keeps, then deletes what no snapshot needs. Safe beside running backups. Rules given here replace ' +

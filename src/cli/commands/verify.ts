@@ -9,6 +9,7 @@ import { OPENING_WITH_KEY } from './shared-exits.ts';
 
 export const verifyCommand = defineCommand<MediaPlaceFlag>({
   name: 'verify',
+  job: { name: 'verify', exclusive: false },
   summary: 'check that the content of a snapshot is right',
   description:
     'Reads every byte of a snapshot as a restore would: fetches, decrypts, decompresses and compares it with the manifest. Writes nothing ' +

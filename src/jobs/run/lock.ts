@@ -1,0 +1,167 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { link, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../../core/clock.ts';
+import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { formatDuration } from '../../core/units.ts';
+import { isAlive, parseOwner, thisProcess, type LockOwner } from './lock-owner.ts';
+
+/**
+ * One run of a job at a time, for each repository and lifeboat.yaml of this machine. It saves work and load, not data: the
+ * repository's log is safe with any number of writers. A lock whose process has ended, also by kill -9 or with the machine,
+ * is taken over; one of another machine or container (a state directory that is shared) is not, because nobody here can know.
+ */
+export interface RunLock {
+  /** The owner that had ended without a word, if there was one. */
+  readonly tookOverFrom: LockOwner | undefined;
+  release(): Promise<void>;
+}
+
+export interface LockOptions {
+  readonly stateDirectory: string;
+  /** `backup`, `prune` ... */
+  readonly job: string;
+  readonly runId: string;
+  readonly repositoryId: string;
+  /** Path of lifeboat.yaml: other homeservers of this machine may share the repository. */
+  readonly configFile: string;
+  readonly clock: Clock;
+}
+
+export interface FoundLock {
+  readonly file: string;
+  /** Undefined when the file cannot be understood. */
+  readonly owner: LockOwner | undefined;
+  readonly alive: 'yes' | 'no' | 'unknown';
+}
+
+const SUFFIX = '.lock';
+/** A lock that goes away just when it is looked at is tried again; somebody who does that for ever is not us. */
+const TRIES = 5;
+
+/** Errors: `locked` with owner and age; `file-unwritable`. */
+export async function acquireLock(options: LockOptions): Promise<RunLock> {
+  const directory = locksDirectory(options.stateDirectory);
+  const file = join(directory, lockName(options));
+  const owner = await thisProcess(options.job, options.runId, options.clock.now());
+  const text = `${JSON.stringify(owner)}\n`;
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    let tookOverFrom: LockOwner | undefined;
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      if (await createExclusively(file, text))
+        return { tookOverFrom, release: async () => void (await removeIf(file, text)) };
+      const found = await readLock(file);
+      if (found === undefined) continue;
+      if (found.alive !== 'no') throw held(options, found);
+      if (await removeIf(file, found.text)) tookOverFrom = found.owner;
+    }
+  } catch (error) {
+    if (error instanceof LifeboatError) throw error;
+    throw new LifeboatError('file-unwritable', `cannot write the lock ${file}: ${messageOf(error)}`, {
+      hint: 'Let the user that runs lifeboat write into repository.state_directory.',
+      cause: error,
+    });
+  }
+  throw new LifeboatError('locked', `the lock ${file} comes and goes: other runs are starting`, {
+    hint: 'Run one at a time.',
+  });
+}
+
+/** All locks of a state directory, in the order of their names. */
+export async function listLocks(stateDirectory: string): Promise<FoundLock[]> {
+  const directory = locksDirectory(stateDirectory);
+  const names = await readdir(directory).catch(ifMissing<string[]>([]));
+  const found: FoundLock[] = [];
+  for (const name of names.filter((each) => each.endsWith(SUFFIX)).toSorted()) {
+    const lock = await readLock(join(directory, name));
+    if (lock !== undefined) found.push(lock);
+  }
+  return found;
+}
+
+/** Whatever its owner does. False when it was gone, or had become another's meanwhile. */
+export async function removeLock(lock: FoundLock): Promise<boolean> {
+  const now = await readLock(lock.file);
+  if (now === undefined || JSON.stringify(now.owner) !== JSON.stringify(lock.owner)) return false;
+  return removeIf(lock.file, now.text);
+}
+
+/** `backup of example.com's ... since 2026-11-25T02:00:00Z (1 h), process 12 of root on host` */
+export function describeOwner(owner: LockOwner | undefined, now: Date): string {
+  if (owner === undefined) return 'an unreadable lock';
+  const age = formatDuration(Math.max(0, now.getTime() - Date.parse(owner.started_at)));
+  return `${owner.job} ${owner.run_id} since ${owner.started_at} (${age}), process ${owner.pid} of ${owner.user} on ${owner.hostname}`;
+}
+
+function locksDirectory(stateDirectory: string): string {
+  return join(stateDirectory, 'locks');
+}
+
+function lockName({ job, repositoryId, configFile }: LockOptions): string {
+  const place = createHash('sha256').update(configFile).digest('hex').slice(0, 12);
+  return `${repositoryId}-${place}-${job}${SUFFIX}`;
+}
+
+function held({ clock, job }: LockOptions, { file, owner, alive }: FoundLock): LifeboatError {
+  return new LifeboatError('locked', `another ${job} is running: ${describeOwner(owner, clock.now())}`, {
+    hint:
+      alive === 'yes'
+        ? 'Wait for its end, or stop that process.'
+        : 'If it has surely ended (another machine or container wrote the lock): lifeboat unlock --force',
+    context: {
+      file,
+      alive,
+      ...(owner === undefined ? {} : { pid: owner.pid, started_at: owner.started_at }),
+    },
+  });
+}
+
+/** Whole or not at all: the name appears when the content is on the disk. False when somebody has it. */
+async function createExclusively(file: string, text: string): Promise<boolean> {
+  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  try {
+    await link(temporary, file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  } finally {
+    await unlink(temporary);
+  }
+}
+
+async function readLock(file: string): Promise<(FoundLock & { readonly text: string }) | undefined> {
+  const text = await readFile(file, 'utf8').catch(ifMissing(undefined));
+  if (text === undefined) return undefined;
+  const owner = parseOwner(text);
+  return { file, text, owner, alive: owner === undefined ? 'unknown' : await isAlive(owner) };
+}
+
+/**
+ * Takes the name away and looks what it was. Two that clean up at once may take away the new lock of a third, which is put
+ * back then: the moment without it costs no data.
+ */
+async function removeIf(file: string, text: string): Promise<boolean> {
+  const aside = `${file}.${randomBytes(6).toString('hex')}`;
+  const taken = await rename(file, aside).then(() => true, ifMissing(false));
+  if (!taken) return false;
+  const ours = (await readFile(aside, 'utf8')) === text;
+  if (!ours) await link(aside, file).catch(() => undefined);
+  await unlink(aside);
+  return ours;
+}
+
+function ifMissing<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return value;
+    throw error;
+  };
+}
