@@ -6,12 +6,18 @@ import { parseArgs } from 'node:util';
 import { nodePackages } from './setup/node-packages.mjs';
 import { systemPrograms } from './setup/system-programs.mjs';
 import { synapse } from './setup/synapse.mjs';
+import { synapseS3 } from './setup/synapse-s3.mjs';
 import { SetupError, formatSeconds, say } from './setup/terminal.mjs';
 import { versitygw } from './setup/versitygw.mjs';
 
 const { values } = parseArgs({ options: { for: { type: 'string', default: 'demo' } } });
 const forTests = values.for === 'tests';
-const parts = [nodePackages(), systemPrograms({ forTests }), synapse(), ...(forTests ? [versitygw()] : [])];
+const parts = [
+  nodePackages(),
+  systemPrograms({ forTests }),
+  synapse(),
+  ...(forTests ? [synapseS3(), versitygw()] : []),
+];
 
 try {
   for (const part of parts) {

@@ -160,7 +160,11 @@ async function toConfig(
       sslRootCert: maybe(database.sslrootcert),
       clientDirectory: maybe(database.client_directory),
     },
-    media: toMedia(media, base),
+    media: toMedia(
+      media,
+      base,
+      await secretAt(['media', 's3', 'secret_access_key'])(media.s3.secret_access_key),
+    ),
     repository: {
       ...store,
       path: placeFromEnvironment(env['LIFEBOAT_REPOSITORY']) ?? store.path,

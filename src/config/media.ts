@@ -1,4 +1,6 @@
 import { resolve } from 'node:path';
+import type { Secret } from '../core/secret.ts';
+import { mediaS3Schema, toMediaS3, type MediaS3Settings } from './media-s3.ts';
 import { duration, rate, sshSchema, toSftp, type SftpSettings } from './store.ts';
 import { z } from './zod.ts';
 
@@ -12,6 +14,8 @@ export interface MediaSettings {
   readonly strategy: 'repository' | 'rsync';
   /** There with the strategy `rsync`. */
   readonly rsync: RsyncSettings | undefined;
+  /** The bucket of the homeserver's storage provider. */
+  readonly s3: MediaS3Settings;
 }
 
 export interface RsyncSettings {
@@ -82,6 +86,7 @@ export const mediaSchema = z
       .default('repository')
       .describe('Encrypted in the repository, or copied in clear to another place (docs/media.md).'),
     rsync: rsyncSchema.optional().describe('The strategy `rsync`.'),
+    s3: mediaS3Schema,
   })
   .refine(({ strategy, rsync }) => strategy !== 'rsync' || rsync !== undefined, {
     message: 'the strategy rsync needs rsync.place',
@@ -92,7 +97,11 @@ export const mediaSchema = z
     path: ['rsync', 'source'],
   });
 
-export function toMedia(file: z.output<typeof mediaSchema>, base: string): MediaSettings {
+export function toMedia(
+  file: z.output<typeof mediaSchema>,
+  base: string,
+  s3Secret: Secret | undefined,
+): MediaSettings {
   const maybe = (given: string | undefined) => (given === undefined ? undefined : resolve(base, given));
   const { rsync } = file;
   return {
@@ -108,6 +117,7 @@ export function toMedia(file: z.output<typeof mediaSchema>, base: string): Media
       bandwidthLimit: rsync.bandwidth_limit,
       timeoutMs: rsync.timeout,
     },
+    s3: toMediaS3(file.s3, s3Secret, (given) => resolve(base, given)),
   };
 }
 

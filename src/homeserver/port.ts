@@ -1,7 +1,7 @@
 import type { Secret } from '../core/secret.ts';
 import type { PostgresTarget, PostgresSession } from '../database/port.ts';
 import type { PublicSigningKey } from '../repository/manifest.ts';
-import type { MediaCatalogue } from '../media/port.ts';
+import type { MediaBucket, MediaCatalogue } from '../media/port.ts';
 
 /** One kind of homeserver: how it is found, what belongs to it, what must be true of it, how it is started harmless. */
 export interface Homeserver {
@@ -41,6 +41,8 @@ export interface Inventory {
   readonly signingKeys: readonly SigningKeyEntry[];
   readonly database: PostgresTarget;
   readonly mediaStorePath: string;
+  /** Where a storage provider puts the same files, and the only ones of many. */
+  readonly mediaBucket?: MediaBucket | undefined;
   readonly secrets: readonly SecretEntry[];
   readonly listeners: readonly Listener[];
   /** The configuration as merged from all files, for defang and lint. */

@@ -1,37 +1,49 @@
-import { openMediaDirectory, type MediaDirectory } from '../media/directory.ts';
-import type { CatalogueRow } from '../media/port.ts';
+import { inOrder } from '../core/in-order.ts';
+import type { CatalogueRow, MediaBucket, MediaCatalogue } from '../media/port.ts';
 import type { MediaStat } from '../media/regular-file.ts';
 import {
   readSeenFiles,
   writeSeenFiles,
   type Comparison,
   type SeenBefore,
+  type SeenFile,
   type SeenNow,
 } from '../media/seen-files.ts';
+import type { MediaSource } from '../media/source.ts';
 import type { Content } from '../repository/manifest.ts';
 import type { BackupWriter } from '../repository/port.ts';
 import type { MediaOutcome, MediaRun } from './media/strategy.ts';
+import { openMediaSource } from './sources.ts';
 
 interface MediaOptions extends Omit<MediaRun, 'repositoryId'> {
   readonly directory: string;
+  /** What a storage provider of the homeserver has put there. */
+  readonly bucket?: MediaBucket | undefined;
 }
 
 /** What a run goes by. */
 interface Run {
-  readonly directory: MediaDirectory;
+  readonly source: MediaSource;
   readonly writer: BackupWriter;
   readonly before: SeenBefore;
-  readonly seen: SeenNow;
   /** Looks at every file. */
   readonly comparing: boolean;
   readonly now: Date;
-  readonly memory: Uint8Array;
+  /** Taken by who reads, and put back. */
+  readonly memory: Uint8Array[];
 }
 
 interface StoredFile {
   readonly content: Content;
   /** Replaced or written to while it was read, and read once more. */
   readonly changed: boolean;
+}
+
+interface Result {
+  /** Undefined: there is no file. */
+  readonly stored: StoredFile | undefined;
+  /** For the next backup. */
+  readonly keep?: SeenFile | undefined;
 }
 
 /** Larger files come as a stream. */
@@ -47,16 +59,24 @@ const LISTED = 1000;
  * row are listed in the manifest, not hidden.
  */
 export async function backUpMedia(options: MediaOptions): Promise<MediaOutcome> {
-  const directory = await openMediaDirectory(options.directory);
-  const before = readSeenFiles(options.seenFile, directory.root);
+  const source = await openMediaSource(options.directory, options.bucket);
+  try {
+    return await backUpFrom(source, options);
+  } finally {
+    source.close();
+  }
+}
+
+async function backUpFrom(source: MediaSource, options: MediaOptions): Promise<MediaOutcome> {
+  const before = readSeenFiles(options.seenFile, source.root);
   const { compared } = before;
   const age = compared === undefined ? Infinity : options.now.getTime() - compared.at.getTime();
   // A clock that was set back must not put it off for ever.
   const comparing = !(age >= 0 && age < options.compareEveryMs);
-  const comparison = comparing || compared === undefined ? await compare(options, directory) : compared;
-  const seen = await writeSeenFiles(options.seenFile, directory.root, comparison);
+  const comparison = comparing || compared === undefined ? await compare(options, source) : compared;
+  const seen = await writeSeenFiles(options.seenFile, source.root, comparison);
   try {
-    const outcome = await backUpRows(options, { directory, before, seen, comparing }, comparison);
+    const outcome = await backUpRows(options, { source, before, comparing }, comparison, seen);
     seen.finish();
     return outcome;
   } finally {
@@ -67,19 +87,22 @@ export async function backUpMedia(options: MediaOptions): Promise<MediaOutcome> 
 
 async function backUpRows(
   { catalogue, writer, now, progress, signal, classes }: MediaOptions,
-  found: Pick<Run, 'directory' | 'before' | 'seen' | 'comparing'>,
+  found: Pick<Run, 'source' | 'before' | 'comparing'>,
   { at, orphans }: Comparison,
+  seen: SeenNow,
 ): Promise<MediaOutcome> {
-  const run: Run = { ...found, writer, now, memory: new Uint8Array(READ_AT_ONCE) };
+  const run: Run = { ...found, writer, now, memory: [] };
   // All of them: a drill asks for none of these files. Thumbnails are many, and are made again.
   const missing = boundedList((path) => path.startsWith('local_content/'));
   const differing = boundedList();
   const changed = boundedList();
   const totals = { files: 0, bytes: 0 };
-  for await (const row of catalogue.rows()) {
-    if (!classes.includes(row.mediaClass)) continue;
+  const rows = rowsOf(catalogue, classes);
+  const results = inOrder(rows, found.source.atOnce, (row) => storeFile(row, run));
+  for await (const { item: row, made } of results) {
     signal?.throwIfAborted();
-    const stored = await storeFile(row, run);
+    const { stored, keep } = made;
+    if (keep !== undefined) seen.keep(keep);
     if (stored === undefined) {
       missing.add(row.path);
       continue;
@@ -114,61 +137,74 @@ async function backUpRows(
   };
 }
 
-async function storeFile(row: CatalogueRow, run: Run): Promise<StoredFile | undefined> {
-  return row.sha256 === null ? storeByStamp(row, run) : storeByHash(row, row.sha256, run);
+async function* rowsOf(catalogue: MediaCatalogue, classes: readonly string[]): AsyncGenerator<CatalogueRow> {
+  for await (const row of catalogue.rows()) if (classes.includes(row.mediaClass)) yield row;
+}
+
+/** Asks `before` first, and before it waits: paths must come in order there. */
+async function storeFile(row: CatalogueRow, run: Run): Promise<Result> {
+  const earlier = run.before.find(row.path);
+  return row.sha256 === null
+    ? storeByStamp(row, earlier, run)
+    : storeByHash(row, row.sha256, earlier !== undefined, run);
 }
 
 /** A file whose hash stands in the database. */
-async function storeByHash(row: CatalogueRow, sha256: string, run: Run): Promise<StoredFile | undefined> {
-  const { directory, writer, before, seen, comparing } = run;
-  const wasMissing = before.find(row.path) !== undefined;
+async function storeByHash(
+  row: CatalogueRow,
+  sha256: string,
+  wasMissing: boolean,
+  run: Run,
+): Promise<Result> {
+  const { source, writer, comparing } = run;
   const known = writer.known(sha256, row.sizeBytes ?? -1);
-  if (known !== undefined && !comparing && !wasMissing) return { content: known, changed: false };
-  const there = known === undefined ? undefined : directory.look(row.path);
-  if (known !== undefined && there?.sizeBytes === row.sizeBytes) return { content: known, changed: false };
-  const read = await readFile(row.path, run);
-  if (read === undefined) seen.keep({ path: row.path, stamp: '', sha256: '' });
-  return read;
+  if (known !== undefined && !comparing && !wasMissing) return { stored: { content: known, changed: false } };
+  const there = known === undefined ? undefined : await source.look(row.path);
+  if (known !== undefined && there?.sizeBytes === row.sizeBytes)
+    return { stored: { content: known, changed: false } };
+  const stored = await readFile(row.path, run);
+  return stored === undefined ? { stored, keep: { path: row.path, stamp: '', sha256: '' } } : { stored };
 }
 
 /** A file whose hash nobody has: it is read when it is not as it was. */
-async function storeByStamp({ path }: CatalogueRow, run: Run): Promise<StoredFile | undefined> {
-  const { directory, writer, before, seen, now } = run;
-  const earlier = before.find(path);
-  const there = earlier === undefined ? undefined : directory.look(path);
+async function storeByStamp(
+  { path }: CatalogueRow,
+  earlier: SeenFile | undefined,
+  run: Run,
+): Promise<Result> {
+  const { source, writer, now } = run;
+  const there = earlier === undefined ? undefined : await source.look(path);
   if (earlier !== undefined && there !== undefined && there.stamp === earlier.stamp) {
     const known = writer.known(earlier.sha256, there.sizeBytes);
-    if (known !== undefined) {
-      seen.keep(earlier);
-      return { content: known, changed: false };
-    }
+    if (known !== undefined) return { stored: { content: known, changed: false }, keep: earlier };
   }
-  const read = await readFile(path, run);
-  if (read !== undefined && now.getTime() - read.changedMs >= SETTLED_MS)
-    seen.keep({ path, stamp: read.stamp, sha256: read.content.sha256 });
-  return read;
+  const stored = await readFile(path, run);
+  if (stored === undefined || now.getTime() - stored.changedMs < SETTLED_MS) return { stored };
+  return { stored, keep: { path, stamp: stored.stamp, sha256: stored.content.sha256 } };
 }
 
 async function readFile(
   path: string,
-  { directory, writer, memory }: Run,
+  { source, writer, memory }: Run,
 ): Promise<(StoredFile & MediaStat) | undefined> {
-  const small = directory.readSmall(path, memory);
-  if (small === undefined) return undefined;
-  if (small !== 'too large') return { ...small, content: await writer.addBytes(small.value) };
-  const stored = await directory.readStable(path, (source, { sizeBytes }) =>
-    writer.addFile(source, sizeBytes),
+  const own = memory.pop() ?? new Uint8Array(READ_AT_ONCE);
+  try {
+    const small = await source.readSmall(path, own);
+    if (small === undefined) return undefined;
+    if (small !== 'too large') return { ...small, content: await writer.addBytes(small.value) };
+  } finally {
+    memory.push(own);
+  }
+  const stored = await source.readStable(path, (readable, { sizeBytes }) =>
+    writer.addFile(readable, sizeBytes),
   );
   return stored && { ...stored, content: stored.value };
 }
 
 /** Files of the backed-up classes that no row names: uploads after the snapshot, or leftovers. */
-async function compare(
-  { catalogue, classes, now }: MediaOptions,
-  directory: MediaDirectory,
-): Promise<Comparison> {
+async function compare({ catalogue, classes, now }: MediaOptions, source: MediaSource): Promise<Comparison> {
   const orphans = boundedList();
-  for await (const orphan of directory.orphans(catalogue, classes)) orphans.add(orphan);
+  for await (const orphan of source.orphans(catalogue, classes)) orphans.add(orphan);
   return { at: now, orphans: { listed: orphans.listed, count: orphans.count() } };
 }
 

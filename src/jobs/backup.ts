@@ -188,7 +188,7 @@ async function backUpInstant(
       database,
       media: media.component,
       ...archives,
-      warnings: [...sources.inventory.warnings, ...media.warnings],
+      warnings: [...sources.inventory.warnings, ...sources.media.warnings, ...media.warnings],
     },
     options.tags,
   );
@@ -289,6 +289,6 @@ function describe(
     mediaClasses: config.media.classes,
     keyFiles: filesOf('keys'),
     configFiles: filesOf('config'),
-    warnings: inventory.warnings,
+    warnings: [...inventory.warnings, ...sources.media.warnings],
   };
 }

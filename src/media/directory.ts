@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import type { MediaCatalogue } from './port.ts';
-import { reconcile, type Disagreement } from './reconcile.ts';
+import { orphansAmong, reconcile, type Disagreement } from './reconcile.ts';
 import {
   contentOf,
   lookAt,
@@ -70,8 +70,8 @@ export async function openMediaDirectory(path: string): Promise<MediaDirectory> 
     sha256: (relative) => hashFile(root, relative),
     compare: (relative, expected) => compare(root, relative, expected),
     walk: (classes) => walkFiles(root, classes),
-    reconcile: (catalogue, classes) => reconcile(catalogue, root, classes),
-    orphans: (catalogue, classes) => orphans(catalogue, root, classes),
+    reconcile: (catalogue, classes) => reconcile(catalogue, walk(root, classes), classes),
+    orphans: (catalogue, classes) => orphansAmong(catalogue, walk(root, classes), classes),
   };
 }
 
@@ -225,15 +225,5 @@ async function* walkFiles(
   for await (const { path, kind } of walk(root, folders)) {
     const stat = kind === 'file' ? statFile(root, path) : undefined;
     if (stat !== undefined) yield { path, ...stat };
-  }
-}
-
-async function* orphans(
-  catalogue: MediaCatalogue,
-  root: string,
-  classes: readonly string[],
-): AsyncGenerator<string> {
-  for await (const { kind, path } of reconcile(catalogue, root, classes)) {
-    if (kind === 'orphan') yield path;
   }
 }

@@ -1,3 +1,5 @@
+import type { BucketPlace } from '../storage/bucket.ts';
+
 /** The database as the catalogue of media: every row says which file must exist and, where known, its hash and size. */
 export interface MediaCatalogue {
   /** In path order; never all in memory. */
@@ -13,4 +15,9 @@ export interface CatalogueRow {
   readonly sizeBytes: number | null;
   /** Lower-case hex; null in old rows and for thumbnails. */
   readonly sha256: string | null;
+}
+
+/** A bucket that holds files of the media store; the key of each is `prefix`, as it stands there, and its path. */
+export interface MediaBucket extends BucketPlace {
+  readonly prefix: string;
 }

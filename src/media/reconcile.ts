@@ -1,5 +1,5 @@
 import type { CatalogueRow, MediaCatalogue } from './port.ts';
-import { comparePaths, walk } from './walk.ts';
+import { comparePaths, type WalkedEntry } from './walk.ts';
 
 export type Disagreement =
   | { readonly kind: 'missing'; readonly path: string; readonly row: CatalogueRow }
@@ -7,18 +7,18 @@ export type Disagreement =
   | { readonly kind: 'foreign'; readonly path: string };
 
 /**
- * The catalogue against the directory, both in path order, merged: a row without file (`missing`), a file without row
+ * The catalogue against what is there, both in path order, merged: a row without file (`missing`), a file without row
  * (`orphan`), and what is neither file nor directory (`foreign`). Nothing is kept in memory, nothing is read.
  */
 export async function* reconcile(
   catalogue: MediaCatalogue,
-  root: string,
+  there: AsyncIterable<WalkedEntry>,
   classes: readonly string[],
 ): AsyncGenerator<Disagreement> {
   const rows = rowsOf(catalogue, classes);
   try {
     let row = await rows.next();
-    for await (const { path, kind } of walk(root, classes)) {
+    for await (const { path, kind } of there) {
       while (!row.done && comparePaths(row.value.path, path) < 0) {
         yield { kind: 'missing', path: row.value.path, row: row.value };
         row = await rows.next();
@@ -32,6 +32,17 @@ export async function* reconcile(
       yield { kind: 'missing', path: row.value.path, row: row.value };
   } finally {
     await rows.return(undefined);
+  }
+}
+
+/** Files that no row names. */
+export async function* orphansAmong(
+  catalogue: MediaCatalogue,
+  there: AsyncIterable<WalkedEntry>,
+  classes: readonly string[],
+): AsyncGenerator<string> {
+  for await (const { kind, path } of reconcile(catalogue, there, classes)) {
+    if (kind === 'orphan') yield path;
   }
 }
 

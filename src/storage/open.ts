@@ -1,5 +1,6 @@
 import type { StorePlace } from '../config/index.ts';
 import { systemClock } from '../core/clock.ts';
+import type { Bucket, BucketPlace } from './bucket.ts';
 import { limited } from './limited.ts';
 import { openLocalStore } from './local.ts';
 import { parseLocation } from './location.ts';
@@ -22,6 +23,12 @@ export async function openForProbe(place: StorePlace): Promise<ObjectStore> {
   const s3 = place.s3 && { ...place.s3, objectLock: undefined };
   const store = await openBare({ ...place, s3 }, { deleteVersions: true });
   return withLimits(place, retrying(store, SHORT_RETRY));
+}
+
+/** A bucket with media. Errors: `usage`, `file-unreadable`; the server is asked at the first operation. */
+export async function openBucket(place: BucketPlace): Promise<Bucket> {
+  const { openS3Bucket } = await import('./s3/bucket.ts');
+  return openS3Bucket(place);
 }
 
 function withLimits({ uploadLimit, downloadLimit }: StorePlace, store: ObjectStore): ObjectStore {

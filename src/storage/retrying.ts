@@ -31,28 +31,7 @@ export function retrying(
   policy: RetryPolicy = DEFAULT_RETRY,
   hooks: RetryHooks = {},
 ): ObjectStore {
-  const wait = hooks.wait ?? sleep;
-  const random = hooks.random ?? Math.random;
-
-  /** Waits before attempt `attempt + 1`, or throws when there is to be none. */
-  const pause = async (error: unknown, attempt: number): Promise<void> => {
-    if (!isLifeboatError(error) || !error.transient || attempt >= policy.attempts) throw error;
-    // Full jitter: clients that failed together do not come back together.
-    const bound = Math.min(policy.longestDelayMs, policy.firstDelayMs * 2 ** (attempt - 1));
-    const delayMs = Math.round(bound * (0.5 + random() / 2));
-    hooks.onRetry?.(error, attempt, delayMs);
-    await wait(delayMs);
-  };
-
-  const repeat = async <T>(operation: () => Promise<T>): Promise<T> => {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await operation();
-      } catch (error) {
-        await pause(error, attempt);
-      }
-    }
-  };
+  const { pause, repeat } = repeater(policy, hooks);
 
   /** A listing has no order to resume at: it begins again, and leaves out what was told already. */
   async function* list(prefix: string): AsyncGenerator<ObjectStat> {
@@ -83,4 +62,30 @@ export function retrying(
     list,
     delete: (key) => repeat(() => store.delete(key)),
   };
+}
+
+/** `repeat` for what may be done again, `pause` for what goes on where it was: it waits before the next attempt, or throws when there is none. */
+export function repeater(policy: RetryPolicy = DEFAULT_RETRY, hooks: RetryHooks = {}) {
+  const wait = hooks.wait ?? sleep;
+  const random = hooks.random ?? Math.random;
+
+  const pause = async (error: unknown, attempt: number): Promise<void> => {
+    if (!isLifeboatError(error) || !error.transient || attempt >= policy.attempts) throw error;
+    // Full jitter: clients that failed together do not come back together.
+    const bound = Math.min(policy.longestDelayMs, policy.firstDelayMs * 2 ** (attempt - 1));
+    const delayMs = Math.round(bound * (0.5 + random() / 2));
+    hooks.onRetry?.(error, attempt, delayMs);
+    await wait(delayMs);
+  };
+
+  const repeat = async <T>(operation: () => Promise<T>): Promise<T> => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await operation();
+      } catch (error) {
+        await pause(error, attempt);
+      }
+    }
+  };
+  return { pause, repeat };
 }

@@ -25,7 +25,12 @@ export interface Lab extends AsyncDisposable {
   readonly postgres: LabPostgres;
   startServer(
     name: string,
-    options?: { serverName?: string; extraConfig?: string; appservice?: { name: string; yaml: string } },
+    options?: {
+      serverName?: string;
+      extraConfig?: string;
+      appservice?: { name: string; yaml: string };
+      python?: string;
+    },
   ): Promise<LabSynapse>;
   /** A new repository and a lifeboat.yaml for this server. */
   configure(server: LabSynapse): Promise<Config>;

@@ -18,6 +18,7 @@ import { findReferencedFiles } from './referenced-files.ts';
 import { findRunningSynapse, type RunningSynapse } from './running.ts';
 import { findSecrets } from './secrets.ts';
 import { parseSigningKeys } from './signing-key.ts';
+import { findStorageProviders } from './storage-providers.ts';
 import { findWorkers } from './workers.ts';
 
 /**
@@ -38,6 +39,7 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
   const database = readDatabaseBlock(configuration, absolute);
   const referenced = await findReferencedFiles(configuration, absolute);
   const workers = await findWorkers(configuration, absolute);
+  const providers = findStorageProviders(listAt(configuration, 'media_storage_providers'));
   const { found: program, refused } = await findProgram(
     options.program,
     running?.program === undefined ? [] : [running.program],
@@ -58,6 +60,7 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
     signingKeys: signing.keys,
     database: database.target,
     mediaStorePath: absolute(stringAt(configuration, 'media_store_path') ?? 'media_store'),
+    mediaBucket: providers.bucket,
     secrets: await findSecrets(configuration, files, absolute),
     listeners: readListeners(configuration),
     merged: configuration.merged,
@@ -65,6 +68,7 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
       ...database.warnings,
       ...referenced.warnings,
       ...workers.warnings,
+      ...providers.warnings,
       ...settingWarnings(configuration),
       ...pathWarnings(configuration, running, options, base),
       ...disbelieved,
@@ -178,15 +182,11 @@ function unreadableKey(
 
 function settingWarnings(configuration: Configuration): string[] {
   const { merged } = configuration;
-  const providers = listAt(configuration, 'media_storage_providers');
   const modules = [...listAt(configuration, 'modules'), ...listAt(configuration, 'password_providers')];
   const moduleNames = modules.map((each) =>
     isMap(each) && typeof each['module'] === 'string' ? each['module'] : '?',
   );
   return [
-    ...(providers.length > 0
-      ? ['media_storage_providers: media that lie only there are not in the backup']
-      : []),
     ...(merged['enable_media_repo'] === false
       ? ['enable_media_repo is false: media of another media repository are not in the backup']
       : []),

@@ -7,7 +7,7 @@ import type { MediaComponent } from '../../repository/manifest.ts';
 import type { BackupWriter } from '../../repository/port.ts';
 import { backUpMedia } from '../backup-media.ts';
 import { requireMediaThere } from '../media-presence.ts';
-import { mediaDirectory } from '../sources.ts';
+import { mediaBucket, mediaDirectory } from '../sources.ts';
 
 /**
  * How media are backed up. Whatever it does, it ends in the same rows of the manifest (`writer.addMedia`, in path order, with
@@ -16,6 +16,8 @@ import { mediaDirectory } from '../sources.ts';
 export interface MediaStrategy {
   /** Where the media are read from, for people. */
   readonly source: string;
+  /** What it does not back up, though the configuration of the homeserver has it. */
+  readonly warnings: readonly string[];
   /** Looks whether the uploads of the database are there at all, before anything is stored. Errors: `media-unreadable`. */
   requireThere(catalogue: MediaCatalogue): Promise<void>;
   /** What it writes outside of the repository is whole and durable when this resolves: the commit comes next. */
@@ -48,9 +50,13 @@ export function mediaStrategy(config: Config, inventory: Inventory): MediaStrate
   if (config.media.strategy !== 'repository')
     throw new LifeboatError('config-invalid', `media.strategy: ${config.media.strategy} is not there yet`);
   const directory = mediaDirectory(config, inventory);
+  const bucket = mediaBucket(config, inventory);
+  const ignored = bucket === undefined && inventory.mediaBucket !== undefined;
   return {
-    source: directory,
-    requireThere: (catalogue) => requireMediaThere(catalogue, directory),
-    backUp: (run) => backUpMedia({ ...run, directory }),
+    source:
+      bucket === undefined ? directory : `${directory} and the bucket ${bucket.bucket}/${bucket.prefix}`,
+    warnings: ignored ? ['media.s3.ignore: media that lie only in the bucket are not in the backup'] : [],
+    requireThere: (catalogue) => requireMediaThere(catalogue, directory, bucket),
+    backUp: (run) => backUpMedia({ ...run, directory, bucket }),
   };
 }

@@ -15,6 +15,8 @@ export interface S3StoreOptions {
   /** Without a key: AWS_ACCESS_KEY_ID and what else the SDK's default chain finds. */
   readonly accessKeyId?: string | undefined;
   readonly secretAccessKey?: Secret | undefined;
+  /** Of credentials that end. */
+  readonly sessionToken?: Secret | undefined;
   readonly pathStyle?: boolean | undefined;
   readonly caFile?: string | undefined;
   readonly checksums?: 'required' | 'supported' | undefined;
@@ -66,10 +68,14 @@ export async function createClient(options: S3StoreOptions): Promise<S3Client> {
 }
 
 /** Undefined: the SDK looks where AWS's own tools look (environment, ~/.aws, the machine's role). */
-function credentialsOf({ accessKeyId, secretAccessKey }: S3StoreOptions) {
+function credentialsOf({ accessKeyId, secretAccessKey, sessionToken }: S3StoreOptions) {
   if (accessKeyId === undefined && secretAccessKey === undefined) return undefined;
   if (accessKeyId !== undefined && secretAccessKey !== undefined)
-    return { accessKeyId, secretAccessKey: secretAccessKey.reveal() };
+    return {
+      accessKeyId,
+      secretAccessKey: secretAccessKey.reveal(),
+      ...(sessionToken && { sessionToken: sessionToken.reveal() }),
+    };
   const [given, missing] =
     accessKeyId === undefined
       ? ['secret_access_key', 'access_key_id']

@@ -155,7 +155,10 @@ async function getObject(
   }
 }
 
-async function collect(body: Readable, sizeBytes: number | undefined): Promise<Uint8Array<ArrayBuffer>> {
+export async function collect(
+  body: Readable,
+  sizeBytes: number | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Buffer[] = [];
   let received = 0;
   for await (const part of body as AsyncIterable<Buffer>) {

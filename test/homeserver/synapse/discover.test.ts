@@ -135,7 +135,7 @@ oidc_providers: [{idp_id: x, client_secret_path: keys/oidc}]
       'homeserver.yaml': `server_name: a.example\n${DATABASE}media_storage_providers: [{module: s3}]\nmodules: [{module: my.Module}]\nmatrix_authentication_service: {enabled: true}\n`,
     });
     expect((await inventory).warnings).toEqual([
-      'media_storage_providers: media that lie only there are not in the backup',
+      'media_storage_providers: media that lie only there are not in the backup: s3',
       'Matrix Authentication Service has a database of its own, which is not in the backup',
       'Python modules are not in the backup: my.Module',
     ]);
