@@ -4,6 +4,7 @@
 //   node scripts/setup.mjs [--for tests]
 import { parseArgs } from 'node:util';
 import { nodePackages } from './setup/node-packages.mjs';
+import { postgresMajors } from './setup/postgres-majors.mjs';
 import { systemPrograms } from './setup/system-programs.mjs';
 import { synapse } from './setup/synapse.mjs';
 import { synapseS3 } from './setup/synapse-s3.mjs';
@@ -16,7 +17,7 @@ const parts = [
   nodePackages(),
   systemPrograms({ forTests }),
   synapse(),
-  ...(forTests ? [synapseS3(), versitygw()] : []),
+  ...(forTests ? [synapseS3(), versitygw(), postgresMajors()] : []),
 ];
 
 try {

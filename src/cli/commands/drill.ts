@@ -33,6 +33,7 @@ interface DrillFlags extends MediaPlaceFlag {
   readonly config?: readonly string[];
   readonly program?: string;
   readonly peer?: true;
+  readonly postgresDirectory?: string;
   readonly keep?: true;
   readonly reportDir?: string;
   readonly junit?: string;
@@ -74,6 +75,11 @@ export const drillCommand = defineCommand<DrillFlags>({
       flags: '--program <PYTHON>',
       description: 'interpreter of the Synapse to start, where it is not found by itself',
     },
+    {
+      flags: '--postgres-directory <DIR>',
+      description:
+        'programs of the PostgreSQL to drill on, such as /usr/lib/postgresql/17/bin (drill.postgres_directory)',
+    },
     { flags: '--peer', description: 'also federate with a second real homeserver inside' },
     {
       flags: '--report-dir <DIR>',
@@ -92,6 +98,10 @@ export const drillCommand = defineCommand<DrillFlags>({
   ],
   examples: [
     { command: 'lifeboat drill', meaning: 'Is the newest snapshot good?' },
+    {
+      command: 'lifeboat drill --postgres-directory /usr/lib/postgresql/17/bin',
+      meaning: 'Would my data start on PostgreSQL 17?',
+    },
     {
       command: 'lifeboat drill latest --report-dir /var/lib/lifeboat/reports --rto-target 4h',
       meaning: 'Every night, with evidence.',
@@ -126,7 +136,7 @@ export const drillCommand = defineCommand<DrillFlags>({
         config,
         (options.config ?? []).map((path) => resolve(path)),
       ),
-      settings: { ...(config?.drill ?? WITHOUT_CONFIG), ...(options.peer === true ? { peer: true } : {}) },
+      settings: settingsOf(config, options),
       clientDirectory: config?.database.clientDirectory,
       keep: options.keep === true,
       clock,
@@ -172,6 +182,14 @@ const WITHOUT_CONFIG: Config['drill'] = {
   workDirectory: '/var/tmp',
   postgresDirectory: undefined,
 };
+
+function settingsOf(config: Config | undefined, { peer, postgresDirectory }: DrillFlags): Config['drill'] {
+  return {
+    ...(config?.drill ?? WITHOUT_CONFIG),
+    ...(peer === true ? { peer } : {}),
+    ...(postgresDirectory === undefined ? {} : { postgresDirectory: resolve(postgresDirectory) }),
+  };
+}
 
 async function subjectOf(
   snapshot: string | undefined,

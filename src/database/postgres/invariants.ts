@@ -23,10 +23,11 @@ export async function measureInvariants(session: PostgresSession): Promise<Schem
       `SELECT relname AS name FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
        WHERE relnamespace = 'public'::regnamespace AND indisvalid`,
     ),
+    // PostgreSQL 18 lists NOT NULL too; before, it was a column's attribute alone, and its names come of the restore.
     constraints: await names(
       session,
       `SELECT t.relname || '.' || c.conname AS name FROM pg_constraint c
-       JOIN pg_class t ON t.oid = c.conrelid WHERE c.connamespace = 'public'::regnamespace`,
+       JOIN pg_class t ON t.oid = c.conrelid WHERE c.connamespace = 'public'::regnamespace AND c.contype <> 'n'`,
     ),
     triggers: await names(
       session,

@@ -13,6 +13,7 @@ import { claimEmptyDatabase } from '../empty-database.ts';
 import { same } from '../findings.ts';
 import { compareWithManifest } from '../invariant-checks.ts';
 import { loadDump } from '../load-dump.ts';
+import { checkMajor } from '../postgres-major.ts';
 import type { Check, Step } from '../step.ts';
 
 /** Step 1: the database, into an empty one only; then everything that was measured at backup time, measured again. */
@@ -62,6 +63,7 @@ async function* compare(context: RestoreContext): AsyncGenerator<Check> {
   found.databaseBytes = info.sizeBytes;
   const locale = { id: 'database.locale', title: 'encoding UTF8, collation and character type C' };
   yield same(locale, 'UTF8 C C', `${info.encoding} ${info.collate} ${info.ctype}`);
+  yield checkMajor(source.postgresVersion, info.serverVersion);
   yield await checkCode(session, context);
 
   const owner = { id: 'database.homeserver', title: `it is the database of ${source.serverName}` };
