@@ -37,6 +37,8 @@ interface StoredFile {
   readonly content: Content;
   /** Replaced or written to while it was read, and read once more. */
   readonly changed: boolean;
+  /** There is no such file any more; this is what was stored of it before. */
+  readonly gone?: true;
 }
 
 interface Result {
@@ -96,6 +98,7 @@ async function backUpRows(
   const missing = boundedList((path) => path.startsWith('local_content/'));
   const differing = boundedList();
   const changed = boundedList();
+  const gone = boundedList();
   const totals = { files: 0, bytes: 0 };
   const rows = rowsOf(catalogue, classes);
   const results = inOrder(rows, found.source.atOnce, (row) => storeFile(row, run));
@@ -109,6 +112,7 @@ async function backUpRows(
     }
     if (row.sha256 !== null && row.sha256 !== stored.content.sha256) differing.add(row.path);
     if (stored.changed) changed.add(row.path);
+    if (stored.gone === true) gone.add(row.path);
     await writer.addMedia({
       path: row.path,
       mediaClass: row.mediaClass,
@@ -130,6 +134,7 @@ async function backUpRows(
     },
     omissions: [
       ...told(missing, 'media rows have no file'),
+      ...told(gone, 'media files are gone, and the snapshot has what was stored of them before'),
       ...told(changed, 'media files changed while they were read'),
       ...told(differing, 'media files differ from the SHA-256 in the database'),
     ],
@@ -163,12 +168,16 @@ async function storeByHash(
   if (known !== undefined && there?.sizeBytes === row.sizeBytes)
     return { stored: { content: known, changed: false } };
   const stored = await readFile(row.path, run);
-  return stored === undefined ? { stored, keep: { path: row.path, stamp: '', sha256: '' } } : { stored };
+  if (stored !== undefined) return { stored };
+  // Looked at again by the next run, whether that compares or not.
+  const keep = { path: row.path, stamp: '', sha256: '' };
+  // Left out, the last copy would go with the snapshots that have it.
+  return { stored: known === undefined ? undefined : { content: known, changed: false, gone: true }, keep };
 }
 
 /** A file whose hash nobody has: it is read when it is not as it was. */
 async function storeByStamp(
-  { path }: CatalogueRow,
+  { path, sizeBytes }: CatalogueRow,
   earlier: SeenFile | undefined,
   run: Run,
 ): Promise<Result> {
@@ -179,6 +188,10 @@ async function storeByStamp(
     if (known !== undefined) return { stored: { content: known, changed: false }, keep: earlier };
   }
   const stored = await readFile(path, run);
+  if (stored === undefined && earlier !== undefined) {
+    const known = writer.known(earlier.sha256, sizeBytes ?? -1);
+    if (known !== undefined) return { stored: { content: known, changed: false, gone: true }, keep: earlier };
+  }
   if (stored === undefined || now.getTime() - stored.changedMs < SETTLED_MS) return { stored };
   return { stored, keep: { path, stamp: stored.stamp, sha256: stored.content.sha256 } };
 }

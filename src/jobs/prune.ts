@@ -3,6 +3,7 @@ import type { MediaGenerations } from '../media/generations.ts';
 import type { Progress } from '../observe/index.ts';
 import { planRetention, type RetentionPolicy } from '../repository/index.ts';
 import type { PruneResult, Repository, SnapshotEntry } from '../repository/port.ts';
+import { refuseLarge } from './refuse-large.ts';
 
 export interface PruneJobOptions {
   readonly policy: RetentionPolicy;
@@ -14,6 +15,7 @@ export interface PruneJobOptions {
   /** Media outside of the repository, whose generations go with their snapshots. */
   readonly generations?: MediaGenerations | undefined;
   readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface PruneOutcome {
@@ -32,19 +34,6 @@ export interface PruneOutcome {
 
 /** A backup that runs meanwhile need not upload again what it has just uploaded; longer than any backup should take. */
 const GRACE_MS = 24 * 60 * 60 * 1000;
-
-/** So few may always go: a night's prune of a young repository. */
-const ALWAYS_ALLOWED = 3;
-const LARGE_SHARE = 0.25;
-
-/** Retention forgets a few snapshots a night. More is a policy that was changed, or somebody who steers it. */
-function refuseLarge(forgotten: number, all: number): void {
-  if (forgotten <= Math.max(ALWAYS_ALLOWED, all * LARGE_SHARE)) return;
-  throw new LifeboatError('not-confirmed', `${forgotten} of ${all} snapshots would be forgotten at once`, {
-    hint: 'Look at `lifeboat prune --dry-run`; if that is what you want, add --allow-large.',
-    context: { forgotten, snapshots: all },
-  });
-}
 
 /** A drill, a pin or another prune may have been recorded since the plan was made. */
 function refuseWhatIsKeptNow(
@@ -83,7 +72,8 @@ export async function pruneRepository(
   const leaving = decisions.filter(({ keep }) => !keep);
   const forgotten = leaving.map(({ snapshot }) => snapshot.id);
   if (!dryRun && forgotten.length > 0) {
-    if (options.allowLarge !== true) refuseLarge(forgotten.length, decisions.length);
+    if (options.allowLarge !== true)
+      refuseLarge(forgotten.length, decisions.length, '`lifeboat prune --dry-run`');
     await repository.requireMayDelete();
     progress({ phase: 'forget', message: `forgetting ${forgotten.length} snapshots` });
     await repository.forget(
@@ -93,7 +83,11 @@ export async function pruneRepository(
     );
   }
   progress({ phase: 'prune', message: 'looking for objects that no snapshot needs' });
-  const pruned = await repository.prune({ dryRun, graceMs: options.graceMs ?? GRACE_MS });
+  const pruned = await repository.prune({
+    dryRun,
+    graceMs: options.graceMs ?? GRACE_MS,
+    signal: options.signal,
+  });
   const retired = await retire(repository, options, new Set(dryRun ? forgotten : []));
   return { decisions, forgotten, pruned, retired };
 }

@@ -33,8 +33,8 @@ export interface CheckContext {
 
 /** What needs an object: these snapshots, which expect this size. */
 interface Need {
-  readonly snapshots: readonly string[];
-  readonly sizeBytes: number | undefined;
+  readonly snapshots: string[];
+  sizeBytes: number | undefined;
   /** Of damage, where its class does not say it. */
   readonly consequence?: string;
 }
@@ -166,16 +166,21 @@ async function collectNeeds(
 ): Promise<Needs> {
   const needs: Needs = new Map();
   const need = (key: string, snapshot: string, sizeBytes?: number): void => {
-    const before = needs.get(key);
-    needs.set(key, {
-      ...before,
-      snapshots: [...new Set([...(before?.snapshots ?? []), snapshot])],
-      sizeBytes: before?.sizeBytes ?? sizeBytes,
-    });
+    const found = needs.get(key);
+    if (found === undefined) needs.set(key, { snapshots: [snapshot], sizeBytes });
+    else {
+      // Snapshots come one after the other.
+      if (found.snapshots.at(-1) !== snapshot) found.snapshots.push(snapshot);
+      found.sizeBytes ??= sizeBytes;
+    }
   };
-  const all = { snapshots: state.snapshots.map(({ id }) => id), sizeBytes: undefined };
-  needs.set(config.id_key_object, { ...all, consequence: ID_KEY_LOST });
-  needs.set(recoveryKeys(config, log.entries).dataKeyObject, { ...all, consequence: DATA_KEY_LOST });
+  const ofAll = (consequence: string): Need => ({
+    snapshots: state.snapshots.map(({ id }) => id),
+    sizeBytes: undefined,
+    consequence,
+  });
+  needs.set(config.id_key_object, ofAll(ID_KEY_LOST));
+  needs.set(recoveryKeys(config, log.entries).dataKeyObject, ofAll(DATA_KEY_LOST));
   for (const record of state.records.values()) {
     need(record.manifest, record.id);
     for (const refs of record.refs) {
@@ -212,6 +217,7 @@ async function checkObjects(
   const packs: ObjectStat[] = [];
   for (const objectClass of OBJECT_CLASSES) {
     await eachConcurrently(store.list(`${objectClass}/`), OBJECTS_AT_ONCE, async (stat) => {
+      options.signal?.throwIfAborted();
       report.objects += 1;
       present.set(stat.key, stat.sizeBytes);
       if (promisedSha256(stat.key) === undefined) report.findings.push(foreign(stat.key));
@@ -221,7 +227,10 @@ async function checkObjects(
     });
   }
   const packsRead = choosePacks(packs, options.readData);
-  await eachConcurrently(packsRead, OBJECTS_AT_ONCE, (pack) => checkBytes(store, pack, needs, report));
+  await eachConcurrently(packsRead, OBJECTS_AT_ONCE, async (pack) => {
+    options.signal?.throwIfAborted();
+    await checkBytes(store, pack, needs, report);
+  });
   return { present, packs, packsRead };
 }
 
@@ -235,10 +244,24 @@ async function checkBytes(
     await getNamed(store, key);
     report.bytesRead += sizeBytes;
   } catch (error) {
-    // A line that is down and a right that is missing say nothing about the object.
-    if (isLifeboatError(error) && (error.transient || error.code === 'store-denied')) throw error;
+    if (!isOfObject(error)) throw error;
     report.findings.push(damagedFinding(key, messageOf(error), needs.get(key)));
   }
+}
+
+/** What a disk says of one file, and not of this process or of the whole place: its sectors, or something else under its name. */
+const OF_ONE_FILE = new Set(['EIO', 'ELOOP', 'EISDIR', 'ENXIO']);
+
+/**
+ * A line that is down, a right that is missing and a process that has too many files open say nothing about the object: who
+ * takes them for damage forgets snapshots that are sound.
+ */
+function isOfObject(error: unknown): boolean {
+  if (!isLifeboatError(error)) return false;
+  if (error.code === 'repository-damaged') return true;
+  if (error.code !== 'file-unreadable') return false;
+  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  return code === undefined || OF_ONE_FILE.has(code);
 }
 
 function checkPresence(needs: Needs, present: ReadonlyMap<string, number>, report: CheckReport): void {

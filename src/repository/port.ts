@@ -134,6 +134,7 @@ export interface CheckOptions {
   readonly readData: PackSample;
   /** Also decrypt, decompress and compare every blob id (needs an identity). */
   readonly decrypt?: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CheckResult {
@@ -177,6 +178,8 @@ export interface PruneOptions {
   readonly dryRun: boolean;
   /** Unreferenced objects younger than this are left alone. */
   readonly graceMs: number;
+  /** Between two deletions; the next prune goes on. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface PruneResult {
@@ -191,6 +194,7 @@ export interface RepairIndexOptions {
   /** Says what would be read, and reads no pack. */
   readonly dryRun: boolean;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RepairIndexResult {

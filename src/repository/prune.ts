@@ -38,7 +38,7 @@ export async function prune(context: PruneContext, options: PruneOptions): Promi
   log.requireWritable();
   const signer = await context.adminSigner();
   for (const [mark, objects] of stateOf(log.entries).openMarks) {
-    const { deleted, locked } = await finishMark(context, signer, mark, objects);
+    const { deleted, locked } = await finishMark(context, signer, mark, objects, options.signal);
     result.deletedObjects += deleted.length;
     result.lockedObjects += locked;
   }
@@ -56,7 +56,7 @@ export async function prune(context: PruneContext, options: PruneOptions): Promi
     const mark = await appendUnlessOvertaken(log, signer, objects, readUpTo);
     if (mark === undefined) continue;
     result.markedObjects += objects.length;
-    const { deleted, locked } = await finishMark(context, signer, mark, objects);
+    const { deleted, locked } = await finishMark(context, signer, mark, objects, options.signal);
     const gone = new Set(deleted);
     result.deletedObjects += deleted.length;
     result.lockedObjects += locked;
@@ -70,9 +70,11 @@ async function finishMark(
   signer: Signer,
   mark: number,
   objects: readonly string[],
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly deleted: readonly string[]; readonly locked: number }> {
   const deleted: string[] = [];
   for (const key of objects) {
+    signal?.throwIfAborted();
     try {
       await store.delete(key);
       deleted.push(key);

@@ -29,7 +29,7 @@ export interface RepairIndexContext {
  */
 export async function repairIndex(
   { store, config, log, dataKey }: RepairIndexContext,
-  { dryRun, onProgress }: RepairIndexOptions,
+  { dryRun, onProgress, signal }: RepairIndexOptions,
 ): Promise<RepairIndexResult> {
   await log.refresh();
   if (!dryRun) log.requireWritable();
@@ -65,6 +65,7 @@ export async function repairIndex(
     segment = emptySegment();
   };
   for (const [at, pack] of undescribed.entries()) {
+    signal?.throwIfAborted();
     onProgress?.(at, undescribed.length);
     const entries = await readEntries(reading, pack, damagedPacks);
     if (entries === undefined) continue;

@@ -88,10 +88,10 @@ describe('a backup of media with nothing new', () => {
     const second = await run(6);
     expect(second).toMatchObject({ omissions: [], paths: [HASHED, THUMBNAIL] });
     expect(second.media.comparedAt).toBe(first.media.comparedAt);
-    const third = await run(7);
-    expect(third).toMatchObject({ media: { missing: [HASHED] }, paths: [THUMBNAIL] });
+    const gone = { omissions: [expect.stringContaining('1 media files are gone')] };
+    expect(await run(7)).toMatchObject(gone);
     // It does not come back by not being looked at.
-    expect(await run(8)).toMatchObject({ media: { missing: [HASHED] }, paths: [THUMBNAIL] });
+    expect(await run(8)).toMatchObject(gone);
     writeFileSync(at(HASHED), 'hello');
     expect(await run(9)).toMatchObject({ omissions: [], paths: [HASHED, THUMBNAIL] });
     expect(read).toEqual([]);
@@ -118,6 +118,29 @@ describe('a backup of media with nothing new', () => {
     await run(1);
     expect(read).toEqual(['hello', 'tiny']);
   });
+
+  it.each([HASHED, THUMBNAIL])(
+    'keeps %s in the snapshot when the file is gone, and says so until it is back',
+    async (path) => {
+      await run(0);
+      rmSync(at(path));
+      const text = path === HASHED ? 'hello' : 'tiny';
+      for (const day of [7, 8, 14]) {
+        const { paths, omissions, media } = await run(day);
+        expect(paths).toContain(path);
+        expect(omissions).toEqual([expect.stringContaining('1 media files are gone')]);
+        expect(media.missing).toEqual([]);
+      }
+      await writeFile(at(path), text);
+      utimesSync(at(path), LONG_AGO, LONG_AGO);
+      expect((await run(15)).omissions).toEqual([]);
+      rmSync(at(path));
+      stored.clear();
+      const { paths, media } = await run(22);
+      expect(paths).not.toContain(path);
+      expect(media.missing).toEqual([path]);
+    },
+  );
 
   it('keeps the list of files without row until they are looked for again', async () => {
     await mkdir(at('local_content/zz'));

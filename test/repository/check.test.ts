@@ -50,6 +50,33 @@ describe('check without any key', () => {
     },
   );
 
+  it.each(['EACCES', 'EMFILE', 'ENOMEM', 'EIO'])(
+    'takes %s for what it is: of the place, or of one object',
+    async (code) => {
+      await using fixture = await makeRepository();
+      const { entry } = await backUp(await fixture.open(), sampleSource());
+      const store = await copyToMemory(fixture.store);
+      const key = [...store.objects.keys()].find((one) => one.startsWith('packs/'))!;
+      const get: ObjectStore['get'] = async (wanted, range) => {
+        if (wanted !== key) return store.get(wanted, range);
+        throw new LifeboatError('file-unreadable', `cannot read ${key}`, {
+          cause: Object.assign(new Error(code), { code }),
+        });
+      };
+      const checking = check(fixture, { ...store, get }, { readData: 'all' });
+      if (code === 'EIO')
+        expect((await checking).findings).toMatchObject([{ object: key, snapshots: [entry.id] }]);
+      else await expect(checking).rejects.toMatchObject({ code: 'file-unreadable' });
+    },
+  );
+
+  it('stops between two objects when it is interrupted', async () => {
+    await using fixture = await makeRepository();
+    await backUp(await fixture.open(), sampleSource());
+    const checking = check(fixture, fixture.store, { readData: 'all', signal: AbortSignal.abort() });
+    await expect(checking).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   it('finds a pack of another size or a missing one without reading packs', async () => {
     await using fixture = await makeRepository();
     await backUp(await fixture.open(), sampleSource());

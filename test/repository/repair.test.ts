@@ -139,7 +139,7 @@ describe('repair index', () => {
 });
 
 describe('repair snapshots', () => {
-  const options = { forget: false, readData: true, progress: silent };
+  const options = { forget: false, readData: true, allowLarge: false, progress: silent };
 
   it.each(['packs/', 'manifests/', 'archives/'])(
     'finds the snapshots that lack an object of %s, and forgets them only when told so',
@@ -188,6 +188,21 @@ describe('repair snapshots', () => {
       message: expect.stringContaining('pinned'),
     });
     expect(await repository.snapshots()).toHaveLength(2);
+  });
+
+  it('forgets more than a quarter of them only when told so: packs that are not mounted look like this', async () => {
+    await using fixture = await makeRepository();
+    const { store } = await damageable(fixture);
+    for (const name of ['third', 'fourth']) await backUp(await fixture.open({}, store), sampleSource(name));
+    const repository = await fixture.open({}, store);
+    for (const key of keysOf(store, 'packs/')) store.objects.delete(key);
+    await expect(repairSnapshots(repository, { ...options, forget: true })).rejects.toMatchObject({
+      code: 'not-confirmed',
+      message: '4 of 4 snapshots would be forgotten at once',
+    });
+    expect(await repository.snapshots()).toHaveLength(4);
+    const { forgotten } = await repairSnapshots(repository, { ...options, forget: true, allowLarge: true });
+    expect(forgotten).toHaveLength(4);
   });
 
   it('gives as the reason the first object, and how many more', () => {

@@ -38,11 +38,11 @@ export const checkCommand = defineCommand<CheckFlags>({
     { command: 'lifeboat check --read-data-subset 10%', meaning: 'Also read a tenth, chosen at random.' },
   ],
   exits: { ...OPENING, failed: 'something is damaged or missing' },
-  run: async ({ options }, { repository, output }) => {
+  run: async ({ options }, { repository, output, signal }) => {
     const readData = sampleOf(options);
     const opened = await repository();
     output.progress({ phase: 'check', message: `checking ${opened.location}` });
-    const result = await opened.check({ readData });
+    const result = await opened.check({ readData, signal });
     for (const finding of result.findings) {
       output.message('finding', { ...finding });
       output.print(describe(finding));

@@ -79,6 +79,7 @@ export const pruneCommand = defineCommand<PruneFlags>({
       graceMs: options.grace,
       allowLarge: options.allowLarge,
       progress: output.progress,
+      signal: context.signal,
     });
     for (const { snapshot, keep, reason } of decisions)
       output.message('decision', { id: snapshot.id, keep, reason });

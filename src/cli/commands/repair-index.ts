@@ -21,13 +21,13 @@ export const repairIndexCommand = defineCommand<{ apply?: true }>({
     },
   ],
   exits: { ...OPENING_WITH_KEY, failed: 'some packs are damaged, and were left out; or it failed' },
-  run: async ({ options }, { repository, output }) => {
+  run: async ({ options }, { repository, output, signal }) => {
     const opened = await repository();
     const dryRun = options.apply !== true;
     output.progress({ phase: 'repair', message: `reading the index of ${opened.location}` });
     const onProgress = (done: number, total: number) =>
       output.progress({ phase: 'repair', message: 'reading packs', done, total });
-    const result = await opened.repairIndex({ dryRun, onProgress });
+    const result = await opened.repairIndex({ dryRun, onProgress, signal });
     for (const { key, problem } of [...result.damagedSegments, ...result.damagedPacks]) {
       output.message('finding', { severity: 'error', object: key, problem });
       output.print(`error: ${key}: ${problem}`);

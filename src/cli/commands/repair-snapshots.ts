@@ -5,7 +5,7 @@ import { defineCommand } from '../definition.ts';
 import { shortId } from './list.ts';
 import { OPENING_WITH_KEY } from './shared-exits.ts';
 
-export const repairSnapshotsCommand = defineCommand<{ forget?: true; readData?: true }>({
+export const repairSnapshotsCommand = defineCommand<{ forget?: true; readData?: true; allowLarge?: true }>({
   name: 'repair snapshots',
   summary: 'find snapshots that cannot be restored whole, and forget them when told so',
   description:
@@ -17,6 +17,10 @@ export const repairSnapshotsCommand = defineCommand<{ forget?: true; readData?: 
   options: [
     { flags: '--read-data', description: 'read every pack: finds damage that leaves the size as it was' },
     { flags: '--forget', description: 'forget those that were found' },
+    {
+      flags: '--allow-large',
+      description: 'forget more than a quarter of the snapshots at once',
+    },
   ],
   examples: [
     { command: 'lifeboat repair snapshots --read-data', meaning: 'Which are damaged? Nothing is changed.' },
@@ -27,13 +31,16 @@ export const repairSnapshotsCommand = defineCommand<{ forget?: true; readData?: 
   ],
   exits: {
     ...OPENING_WITH_KEY,
+    preflightRefused: 'more would be forgotten at once than looks right',
     failed: 'some cannot be restored whole, and are still on the list; or it failed',
   },
-  run: async ({ options }, { repository, output }) => {
+  run: async ({ options }, { repository, output, signal }) => {
     const opened = await repository();
     const { snapshots, broken, forgotten } = await repairSnapshots(opened, {
       forget: options.forget === true,
       readData: options.readData === true,
+      allowLarge: options.allowLarge === true,
+      signal,
       progress: output.progress,
     });
     for (const snapshot of broken) {
