@@ -14,6 +14,8 @@ export interface Homeserver {
   facts(db: PostgresSession, inventory: Pick<Inventory, 'serverName'>): Promise<KindFacts>;
   /** Of these media classes; by default what cannot be fetched again: local content and thumbnails. */
   catalogue(db: PostgresSession, classes?: readonly string[]): MediaCatalogue;
+  /** `mxc://server/id` of the media at these paths, each once; a path whose id nobody knows stays as it is. */
+  mediaUris(db: PostgresSession, serverName: string, paths: readonly string[]): Promise<readonly string[]>;
 }
 
 export interface DiscoverOptions {

@@ -22,6 +22,7 @@ import type { Progress } from '../observe/progress.ts';
 import type { DatabaseComponent } from '../repository/manifest.ts';
 import type { BackupWriter, CommitResult, Repository } from '../repository/port.ts';
 import { backUpArchives } from './backup-archives.ts';
+import { backUpAgreed, type Agreement } from './media/agreement.ts';
 import { mediaStrategy, type MediaStrategy } from './media/strategy.ts';
 import { databaseTarget } from './sources.ts';
 
@@ -31,6 +32,8 @@ export interface BackupOptions {
   readonly tags: readonly string[];
   /** Compares all media rows with all files, whenever that was done last. */
   readonly compareMedia?: boolean | undefined;
+  /** So many media files, chosen at random, are read again at the source and compared with what was stored. */
+  readonly sampleMedia?: number | undefined;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
 }
@@ -52,9 +55,10 @@ export interface BackupOutcome {
   readonly commit: CommitResult;
   /** Catalogue rows without a file and the like: the snapshot is good, but the admin should know (exit 3). */
   readonly omissions: readonly string[];
+  readonly agreement: Agreement;
 }
 
-interface Sources {
+export interface Sources {
   readonly kind: Homeserver;
   readonly inventory: Inventory;
   readonly version: string;
@@ -163,7 +167,7 @@ async function backUpInstant(
   options: BackupOptions,
 ): Promise<BackupOutcome> {
   const { config, progress, signal } = options;
-  const media = await sources.media.backUp({
+  const run = {
     catalogue: sources.kind.catalogue(snapshot.session, config.media.classes),
     classes: config.media.classes,
     writer,
@@ -173,6 +177,12 @@ async function backUpInstant(
     now: new Date(),
     progress,
     signal,
+  };
+  const media = await backUpAgreed(sources.media, run, {
+    kind: sources.kind,
+    session: snapshot.session,
+    serverName: sources.inventory.serverName,
+    sample: options.sampleMedia ?? 0,
   });
   const archives = await backUpArchives(sources.inventory, writer, progress);
   await requireSameSchema(sources, database);
@@ -197,10 +207,11 @@ async function backUpInstant(
     unprotected === undefined
       ? media.omissions
       : [...media.omissions, `Object Lock was not extended: ${unprotected}`];
-  return { plan, commit, omissions };
+  return { plan, commit, omissions, agreement: media.agreement };
 }
 
-async function findSources(config: Config): Promise<Sources> {
+/** Errors: as `planBackup`, without those of the database. */
+export async function findSources(config: Config): Promise<Sources> {
   const kind = homeserverOf(config.homeserver.kind);
   const { program } = config.homeserver;
   const inventory = await kind.discover({

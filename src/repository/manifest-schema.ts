@@ -75,6 +75,8 @@ const mediaTotals = z.strictObject({
   missingCount: size,
   orphans: strings,
   orphanCount: size,
+  missingUris: strings.optional(),
+  orphanUris: strings.optional(),
   comparedAt: time,
 });
 

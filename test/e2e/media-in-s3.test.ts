@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/index.ts';
 import { EXIT } from '../../src/core/errors.ts';
 import type { LabSynapse } from '../../src/demo/lab/index.ts';
+import { connect } from '../../src/database/index.ts';
 import { register } from '../../src/demo/world/client.ts';
 import { picture } from '../../src/demo/world/picture.ts';
 import { lifeboat } from '../cli/run.ts';
@@ -63,6 +64,7 @@ const pathOf = (mxc: string): string => {
   const id = mxc.split('/').at(-1)!;
   return `local_content/${id.slice(0, 2)}/${id.slice(2, 4)}/${id.slice(4)}`;
 };
+const mxcOf = (path: string): string => `mxc://${home.serverName}/${path.split('/').slice(1).join('')}`;
 const identity = () => ['--identity', config.repository.identityFile!];
 const run = (...argv: string[]) => lifeboat([...argv, '--config', config.file]);
 
@@ -106,6 +108,47 @@ describe('media of which some lie only in the bucket, and some only on the disk'
     const { media } = await repository.manifest(outcome.commit.entry.id);
     expect(media).toMatchObject({ missing: [gone], missingCount: 1, orphans: [stray], orphanCount: 1 });
     await server.admin.send(new DeleteObjectCommand({ Bucket: bucket, Key: PREFIX + stray }));
+  });
+
+  it('are named as clients call them, also those of other servers, by backup and show', async () => {
+    const [gone] = onlyInBucket.slice(-1);
+    const sql = `INSERT INTO remote_media_cache (media_origin, media_id, media_type, created_ts, upload_name, media_length, filesystem_id, last_access_ts)
+      VALUES ('far.example', 'TheirId', 'image/png', 1, 'x', 5, 'OurOwnName', 1)`;
+    await using session = await connect(home.database, { applicationName: 'test' });
+    await session.query(sql);
+    const file = join(lab.directory, 'remote.yaml');
+    const classes = 'classes: [local_content, local_thumbnails, remote_content]';
+    await writeFile(file, `${await readFile(config.file, 'utf8')}\nmedia: {${classes}}\n`);
+    const { status, messages, stderr } = await lifeboat(['backup', '--json', '--config', file]);
+    expect(stderr).toContain(`media without file: ${mxcOf(gone!)} mxc://far.example/TheirId`);
+    const missing = [mxcOf(gone!), 'mxc://far.example/TheirId'];
+    expect(messages.at(-1)).toMatchObject({
+      media_without_file: missing,
+      files_without_row: [`mxc://${home.serverName}/ZZzzstray`],
+    });
+    expect(status).toBe(EXIT.omissions);
+    const shown = await run('show', 'latest', ...identity());
+    for (const uri of missing) expect(shown.stdout).toContain(`without file: ${uri}`);
+    await session.query('DELETE FROM remote_media_cache');
+  });
+
+  it('are read again as a sample, and a file that was damaged since it was stored is named', async () => {
+    const path = join(home.mediaDirectory, onlyOnDisk);
+    const original = await readFile(path);
+    await writeFile(path, Buffer.from(original).fill(0, 100, 101));
+    const { outcome } = await lab.backUp(config, { sampleMedia: 1000 });
+    expect(outcome.omissions).toContainEqual(
+      expect.stringMatching(
+        new RegExp(`^1 of \\d+ media files read again differ from the source: ${onlyOnDisk}$`),
+      ),
+    );
+    const verified = await run('verify', 'latest', '--sample', '1000', ...identity());
+    expect(verified.stdout).toContain(onlyOnDisk);
+    expect(verified.status).toBe(EXIT.failed);
+    await writeFile(path, original);
+    expect(await run('verify', 'latest', '--sample', '1000', ...identity())).toMatchObject({
+      status: EXIT.ok,
+    });
   });
 
   it('are left out where lifeboat.yaml says so, and that is warned of', async () => {

@@ -1,16 +1,23 @@
 import { EXIT } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import { backup, planBackup, type BackupPlan } from '../../jobs/backup.ts';
+import type { Agreement } from '../../jobs/media/agreement.ts';
 import { updateCopies } from '../../jobs/copies.ts';
 import type { CommitResult } from '../../repository/port.ts';
 import { defineCommand } from '../definition.ts';
 import { EXIT_MEANING } from '../exit.ts';
+import { count } from '../option-values.ts';
 import { formatTime, table } from '../terminal.ts';
 import { reportCopies } from './copy.ts';
 import { shortId, snapshotFields } from './list.ts';
 import { OPENING_WITH_KEY } from './shared-exits.ts';
 
-export const backupCommand = defineCommand<{ dryRun?: true; compareMedia?: true; tag?: readonly string[] }>({
+export const backupCommand = defineCommand<{
+  dryRun?: true;
+  compareMedia?: true;
+  sample?: number;
+  tag?: readonly string[];
+}>({
   name: 'backup',
   job: { name: 'backup', exclusive: true },
   summary: 'back up the homeserver into the repository',
@@ -28,6 +35,11 @@ export const backupCommand = defineCommand<{ dryRun?: true; compareMedia?: true;
     {
       flags: '--compare-media',
       description: 'look at every media file now, not only every media.compare_every',
+    },
+    {
+      flags: '--sample <N>',
+      description: 'read N media files again, chosen at random, and compare them with what was stored',
+      parse: count,
     },
   ],
   examples: [
@@ -52,15 +64,17 @@ export const backupCommand = defineCommand<{ dryRun?: true; compareMedia?: true;
       output.print(describePlan(plan));
       return EXIT.ok;
     }
-    const { plan, commit, omissions } = await backup({
+    const { plan, commit, omissions, agreement } = await backup({
       config: settings,
       repository: await repository(),
       tags: options.tag ?? [],
       compareMedia: options.compareMedia,
+      sampleMedia: options.sample,
       progress: output.progress,
       signal,
     });
     for (const warning of [...plan.warnings, ...omissions]) output.warn(warning);
+    for (const [what, uris] of Object.entries(named(agreement))) output.warn(`${what}: ${uris}`);
     output.print(describeCommit(commit));
     const copies = await updateCopies({ repository: settings.repository, progress: output.progress, signal });
     reportCopies(copies, output);
@@ -73,11 +87,25 @@ export const backupCommand = defineCommand<{ dryRun?: true; compareMedia?: true;
       new_packs: commit.newPacks,
       stored_bytes: commit.storedBytes,
       omissions,
+      media_without_file: agreement.missing,
+      files_without_row: agreement.orphans,
       copies_behind: lagging,
     });
     return omissions.length + lagging.length === 0 ? EXIT.ok : EXIT.omissions;
   },
 });
+
+/** A screen has room for some; `show` and --json name all that the manifest has. */
+const NAMED = 10;
+
+function named({ missing, orphans }: Agreement): Record<string, string> {
+  const list = (uris: readonly string[]) =>
+    `${uris.slice(0, NAMED).join(' ')}${uris.length > NAMED ? ` and ${uris.length - NAMED} more (lifeboat show)` : ''}`;
+  return {
+    ...(missing.length === 0 ? {} : { 'media without file': list(missing) }),
+    ...(orphans.length === 0 ? {} : { 'files without row': list(orphans) }),
+  };
+}
 
 function describePlan(plan: BackupPlan): string {
   const list = (name: string, files: readonly string[]) =>

@@ -55,6 +55,11 @@ function oldSigningKeys({ keys }: Manifest): string {
   return `If the signing keys are lost, homeserver.yaml of a new one needs:\n${keys.oldSigningKeys.trimEnd()}`;
 }
 
+/** All that the manifest lists: for who has to find them elsewhere. */
+function named(what: string, uris: readonly string[]): [string, string][] {
+  return uris.map((uri) => ['', `${what}: ${uri}`]);
+}
+
 function describeManifest({
   homeserver,
   database,
@@ -82,6 +87,8 @@ function describeManifest({
     ],
     ['media', `${media.files} files, ${formatBytes(media.bytes)}`],
     ['', `${media.missingCount} rows without file, ${media.orphanCount} files without row`],
+    ...named('without file', media.missingUris ?? media.missing),
+    ...named('without row', media.orphanUris ?? media.orphans),
     ['signing keys', keys.public.length === 0 ? 'none' : ''],
     ...keys.public.map(({ keyId, publicKey }) => ['', `${keyId} ${publicKey}`]),
     ...files(keys.archive.files),

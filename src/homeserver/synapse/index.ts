@@ -3,6 +3,7 @@ import { synapseCatalogue } from './catalogue.ts';
 import { EXCLUDED_TABLE_DATA } from './cleanse.ts';
 import { discoverSynapse } from './discover.ts';
 import { synapseFacts } from './facts.ts';
+import { mediaUris } from './media-uris.ts';
 
 /** Synapse on PostgreSQL. Measured against 1.163.2 (schema 94, compat 84). */
 export const synapse: Homeserver = {
@@ -11,4 +12,5 @@ export const synapse: Homeserver = {
   excludedTableData: EXCLUDED_TABLE_DATA,
   facts: synapseFacts,
   catalogue: synapseCatalogue,
+  mediaUris,
 };

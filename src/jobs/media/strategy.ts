@@ -1,13 +1,13 @@
 import type { Config } from '../../config/index.ts';
 import { LifeboatError } from '../../core/errors.ts';
 import type { Inventory } from '../../homeserver/port.ts';
-import type { MediaCatalogue } from '../../media/port.ts';
+import type { MediaBucket, MediaCatalogue } from '../../media/port.ts';
 import type { Progress } from '../../observe/progress.ts';
 import type { MediaComponent } from '../../repository/manifest.ts';
 import type { BackupWriter } from '../../repository/port.ts';
 import { backUpMedia } from '../backup-media.ts';
 import { requireMediaThere } from '../media-presence.ts';
-import { mediaBucket, mediaDirectory } from '../sources.ts';
+import { mediaBucket, mediaDirectory, openMediaSource } from '../sources.ts';
 
 /**
  * How media are backed up. Whatever it does, it ends in the same rows of the manifest (`writer.addMedia`, in path order, with
@@ -22,6 +22,8 @@ export interface MediaStrategy {
   requireThere(catalogue: MediaCatalogue): Promise<void>;
   /** What it writes outside of the repository is whole and durable when this resolves: the commit comes next. */
   backUp(run: MediaRun): Promise<MediaOutcome>;
+  /** SHA-256 in hex of these files at the source, read now; of those that are there. */
+  hashes(paths: readonly string[]): Promise<ReadonlyMap<string, string>>;
 }
 
 export interface MediaRun {
@@ -58,5 +60,24 @@ export function mediaStrategy(config: Config, inventory: Inventory): MediaStrate
     warnings: ignored ? ['media.s3.ignore: media that lie only in the bucket are not in the backup'] : [],
     requireThere: (catalogue) => requireMediaThere(catalogue, directory, bucket),
     backUp: (run) => backUpMedia({ ...run, directory, bucket }),
+    hashes: (paths) => hashesAt(paths, directory, bucket),
   };
+}
+
+async function hashesAt(
+  paths: readonly string[],
+  directory: string,
+  bucket: MediaBucket | undefined,
+): Promise<ReadonlyMap<string, string>> {
+  const source = await openMediaSource(directory, bucket);
+  try {
+    const hashes = new Map<string, string>();
+    for (const path of paths) {
+      const sha256 = await source.sha256(path);
+      if (sha256 !== undefined) hashes.set(path, sha256);
+    }
+    return hashes;
+  } finally {
+    source.close();
+  }
 }
