@@ -49,4 +49,8 @@ export interface DatabaseOverrides {
   readonly sslMode: 'disable' | 'require' | 'verify-ca' | 'verify-full' | undefined;
   readonly sslRootCert: string | undefined;
   readonly clientDirectory: string | undefined;
+  /** How long others may wait behind the backup. */
+  readonly yieldAfterMs: number;
+  /** How long the backup waits for a table. */
+  readonly lockTimeoutMs: number;
 }

@@ -159,6 +159,8 @@ async function toConfig(
       sslMode: database.sslmode,
       sslRootCert: maybe(database.sslrootcert),
       clientDirectory: maybe(database.client_directory),
+      yieldAfterMs: database.yield_after,
+      lockTimeoutMs: database.lock_timeout,
     },
     media: toMedia(
       media,

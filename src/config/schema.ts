@@ -38,6 +38,16 @@ export const configSchema = z.strictObject({
       client_directory: path
         .optional()
         .describe('Directory of pg_dump, pg_restore and psql, where the newest found is not wanted.'),
+      yield_after: duration
+        .prefault('10s')
+        .describe(
+          'How long others may wait for a table behind the backup; then it gives way, and begins again from a new snapshot.',
+        ),
+      lock_timeout: duration
+        .prefault('30s')
+        .describe(
+          'How long the backup waits for a table that somebody holds exclusively, in all attempts together.',
+        ),
     })
     .prefault({})
     .describe('How to reach the database, where it differs from the homeserver configuration.'),

@@ -5,16 +5,8 @@ import { join } from 'node:path';
  * row of the snapshot has had its file written already (media are immutable, and Synapse writes the file before the row).
  */
 import type { Config } from '../config/index.ts';
-import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
-import {
-  connect,
-  databaseInfo,
-  dumpDatabase,
-  measureInvariants,
-  openSnapshot,
-  type DatabaseSnapshot,
-  isSchemaChange,
-} from '../database/index.ts';
+import { isLifeboatError, LifeboatError } from '../core/errors.ts';
+import { connect, databaseInfo, dumpDatabase, measureInvariants } from '../database/index.ts';
 import type { PostgresTarget } from '../database/port.ts';
 import { homeserverOf } from '../homeserver/index.ts';
 import type { Homeserver, Inventory } from '../homeserver/port.ts';
@@ -22,6 +14,14 @@ import type { Progress } from '../observe/progress.ts';
 import type { DatabaseComponent } from '../repository/manifest.ts';
 import type { BackupWriter, CommitResult, Repository } from '../repository/port.ts';
 import { backUpArchives } from './backup-archives.ts';
+import {
+  captureInstant,
+  reasonOf,
+  Setbacks,
+  type Attempt,
+  type CaptureOptions,
+  type Instant,
+} from './instant.ts';
 import { backUpAgreed, type Agreement } from './media/agreement.ts';
 import { mediaStrategy, type MediaStrategy } from './media/strategy.ts';
 import { databaseTarget } from './sources.ts';
@@ -81,11 +81,18 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
   const { config, progress } = options;
   progress({ phase: 'discover', message: 'reading the homeserver configuration' });
   const sources = await findSources(config);
-  for (let attempt = 1; ; attempt += 1) {
+  const setbacks = new Setbacks();
+  for (let attempt = 1; ;) {
     try {
-      return await backUpOnce(sources, options);
+      return await backUpOnce(sources, setbacks, options);
     } catch (error) {
+      if (error instanceof Interrupted) {
+        // The media were being copied: what is stored stays, and all that was recorded is begun again.
+        await setbacks.bear(error.cause, error.capture);
+        continue;
+      }
       if (attempt === PRUNE_ATTEMPTS || !isLifeboatError(error, 'locked')) throw error;
+      attempt += 1;
       progress({ phase: 'commit', message: 'a prune came between; storing anew what it is about to delete' });
     }
   }
@@ -94,11 +101,39 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
 /** What a prune has marked while a backup leaned on it is stored again; most of the backup is there already. */
 const PRUNE_ATTEMPTS = 3;
 
-async function backUpOnce(sources: Sources, options: BackupOptions): Promise<BackupOutcome> {
+/** The instant was lost after the dump. */
+class Interrupted extends Error {
+  readonly capture: CaptureOptions;
+
+  constructor(cause: unknown, capture: CaptureOptions) {
+    super('the snapshot was lost', { cause });
+    this.capture = capture;
+  }
+}
+
+async function backUpOnce(
+  sources: Sources,
+  setbacks: Setbacks,
+  options: BackupOptions,
+): Promise<BackupOutcome> {
   const writer = await options.repository.startBackup();
+  const capture: CaptureOptions = {
+    target: sources.database,
+    runId: writer.snapshotId.slice(0, 8),
+    patience: options.config.database,
+    setbacks,
+    progress: options.progress,
+    signal: options.signal,
+  };
   try {
-    await using instant = await captureInstant(sources, writer, options);
-    return await backUpInstant(sources, instant, writer, options);
+    // Nothing but blobs is stored until the dump is whole, so that it can be begun again.
+    await using instant = await captureInstant(capture, (attempt) =>
+      readDatabase(sources, attempt, writer, options),
+    );
+    return await backUpInstant(sources, instant, writer, options).catch(async (error: unknown) => {
+      const reason = await reasonOf(instant.signal, options.signal, error);
+      throw reason === error ? error : new Interrupted(reason, capture);
+    });
   } catch (error) {
     await writer.abort();
     if (options.signal?.aborted === true)
@@ -107,66 +142,35 @@ async function backUpOnce(sources: Sources, options: BackupOptions): Promise<Bac
   }
 }
 
-/** The database as it was at one instant; the snapshot stays open for the catalogue of the media. */
-interface Instant extends AsyncDisposable {
-  readonly snapshot: DatabaseSnapshot;
+interface ReadDatabase {
   readonly plan: BackupPlan;
   readonly database: DatabaseComponent;
 }
 
-/**
- * A change of the schema waits for what our snapshot has read, and pg_dump waits behind that change: nobody would ever go on.
- * pg_dump gives up after half a minute, our snapshot ends with it, the change is made, and the next attempt begins after it.
- */
-const ATTEMPTS = 5;
-
-/** Nothing but blobs is stored until the dump is whole, so that it can be begun again. */
-async function captureInstant(
+async function readDatabase(
   sources: Sources,
+  attempt: Attempt,
   writer: BackupWriter,
   options: BackupOptions,
-): Promise<Instant> {
-  for (let attempt = 1; ; attempt += 1) {
-    const snapshot = await openSnapshot(sources.database, writer.snapshotId.slice(0, 8));
-    try {
-      const plan = describe(options.config, sources, await databaseInfo(snapshot.session));
-      if (!options.config.media.allowMissing)
-        await sources.media.requireThere(sources.kind.catalogue(snapshot.session));
-      const database = await backUpDatabase(sources, snapshot, writer, options);
-      return { snapshot, plan, database, [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose]() };
-    } catch (error) {
-      await snapshot[Symbol.asyncDispose]();
-      if (!isOfDatabase(error) || !isSchemaChange(error) || options.signal?.aborted === true) throw error;
-      if (attempt === ATTEMPTS) throw restless(sources.database, error);
-      const message = 'the schema changed; beginning again from a new snapshot';
-      options.progress({ phase: 'database', message });
-    }
-  }
-}
-
-/** Errors of the database's own driver are no LifeboatError. */
-function isOfDatabase(error: unknown): boolean {
-  return !(error instanceof LifeboatError) || error.code === 'database-dump-failed';
-}
-
-function restless({ database }: PostgresTarget, cause: unknown): LifeboatError {
-  return new LifeboatError(
-    'database-dump-failed',
-    `the schema of ${database} changed, or a table was locked, in each of ${ATTEMPTS} attempts: ${messageOf(cause)}`,
-    {
-      hint: 'Let the upgrade of the homeserver and its background updates finish, then run the backup again.',
-      cause,
-    },
-  );
+): Promise<ReadDatabase> {
+  const { config } = options;
+  const plan = await attempt.snapshot.withoutLocks(async (session) => {
+    if (!config.media.allowMissing) await sources.media.requireThere(sources.kind.catalogue(session));
+    return describe(config, sources, await databaseInfo(session));
+  });
+  return { plan, database: await backUpDatabase(sources, attempt, writer, options) };
 }
 
 async function backUpInstant(
   sources: Sources,
-  { snapshot, plan, database }: Instant,
+  instant: Instant<ReadDatabase>,
   writer: BackupWriter,
   options: BackupOptions,
 ): Promise<BackupOutcome> {
-  const { config, progress, signal } = options;
+  const { config, progress } = options;
+  const { snapshot, signal, value, capture } = instant;
+  const { plan } = value;
+  const database = { ...value.database, capture };
   const run = {
     catalogue: sources.kind.catalogue(snapshot.session, config.media.classes),
     classes: config.media.classes,
@@ -184,10 +188,11 @@ async function backUpInstant(
     serverName: sources.inventory.serverName,
     sample: options.sampleMedia ?? 0,
   });
+  const heldBack = await instant.release();
   const archives = await backUpArchives(sources.inventory, writer, progress);
   await requireSameSchema(sources, database);
   progress({ phase: 'commit', message: 'writing index, manifest and log record' });
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   const commit = await writer.commit(
     {
       homeserver: {
@@ -198,7 +203,7 @@ async function backUpInstant(
       database,
       media: media.component,
       ...archives,
-      warnings: [...sources.inventory.warnings, ...sources.media.warnings, ...media.warnings],
+      warnings: [...sources.inventory.warnings, ...sources.media.warnings, ...media.warnings, ...heldBack],
     },
     options.tags,
   );
@@ -233,21 +238,23 @@ export async function findSources(config: Config): Promise<Sources> {
 
 async function backUpDatabase(
   sources: Sources,
-  snapshot: DatabaseSnapshot,
+  { snapshot, signal, lockWaitMs }: Attempt,
   writer: BackupWriter,
-  { config, progress, signal }: BackupOptions,
+  { config, progress }: BackupOptions,
 ): Promise<DatabaseComponent> {
-  const { session } = snapshot;
   progress({ phase: 'database', message: 'measuring invariants inside the exported snapshot' });
-  const kindFacts = await sources.kind.facts(session, sources.inventory);
-  const measured = await measureInvariants(session);
-  const info = await databaseInfo(session);
+  const { kindFacts, measured, info } = await snapshot.withoutLocks(async (session) => ({
+    kindFacts: await sources.kind.facts(session, sources.inventory),
+    measured: await measureInvariants(session),
+    info: await databaseInfo(session),
+  }));
   const dump = await dumpDatabase(sources.database, {
     snapshotId: snapshot.snapshotId,
     serverVersion: info.serverVersion,
     excludedTableData: sources.kind.excludedTableData,
     clientDirectory: config.database.clientDirectory,
     runId: writer.snapshotId.slice(0, 8),
+    lockWaitMs,
     signal,
   });
   progress({ phase: 'database', message: `dumping ${info.name}` });

@@ -66,6 +66,15 @@ const database = z.strictObject({
   ),
   excludedData: strings,
   invariants,
+  capture: z
+    .strictObject({
+      source: z.enum(['primary', 'standby']),
+      replayLsn: z.string().optional(),
+      replayLagSeconds: z.number().nonnegative().optional(),
+      attempts: z.int().positive(),
+      setbacks: strings,
+    })
+    .optional(),
 });
 
 const mediaTotals = z.strictObject({

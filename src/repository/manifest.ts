@@ -43,6 +43,19 @@ export interface DatabaseComponent {
   /** Tables dumped without their rows. */
   readonly excludedData: readonly string[];
   readonly invariants: Invariants;
+  /** How the instant was captured; snapshots of earlier versions do not say. */
+  readonly capture?: Capture | undefined;
+}
+
+export interface Capture {
+  readonly source: 'primary' | 'standby';
+  /** Of a standby: the position that it had replayed, and the age of the last transaction it had. */
+  readonly replayLsn?: string | undefined;
+  readonly replayLagSeconds?: number | undefined;
+  /** 1: at once. */
+  readonly attempts: number;
+  /** Why it was begun again: `pile-up`, `lock`, `standby`, `lost`, `schema`. */
+  readonly setbacks: readonly string[];
 }
 
 /**

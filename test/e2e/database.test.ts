@@ -54,6 +54,9 @@ async function dump(options: Partial<Parameters<typeof dumpDatabase>[1]> = {}): 
   return await buffer(stream);
 }
 
+/** Begins an archive of a format that is not invented yet, so that nothing in it is looked at. */
+const NEWER = String.raw`printf 'PGDMP\001\143\000'`;
+
 async function fakeClient(name: string, body: string): Promise<string> {
   const directory = join(server.directory, name);
   await mkdir(directory);
@@ -148,14 +151,14 @@ describe('a dump', () => {
   });
 
   it('fails its stream when pg_dump is killed in the middle', async () => {
-    const clientDirectory = await fakeClient('killed', 'printf PGDMP; head -c 300000 /dev/zero; kill -9 $$');
+    const clientDirectory = await fakeClient('killed', `${NEWER}; head -c 300000 /dev/zero; kill -9 $$`);
     await expect(dump({ clientDirectory })).rejects.toMatchObject({ code: 'database-dump-failed' });
   });
 
   it('fails its stream when pg_dump exits with 1 after full output', async () => {
     const clientDirectory = await fakeClient(
       'exit-1',
-      'printf PGDMP; head -c 300000 /dev/zero; echo "pg_dump: error: disk quota" >&2; exit 1',
+      `${NEWER}; head -c 300000 /dev/zero; echo "pg_dump: error: disk quota" >&2; exit 1`,
     );
     await expect(dump({ clientDirectory })).rejects.toThrow(/disk quota/);
   });
@@ -171,6 +174,14 @@ describe('a dump', () => {
     await expect(dump({ clientDirectory: foreign })).rejects.toThrow(/not a custom-format archive/);
   });
 
+  it('refuses a dump that is cut although pg_dump says that all is well', async () => {
+    const real = (await newestClient('pg_dump')).path;
+    for (const length of [100, 2000, 500_000]) {
+      const clientDirectory = await fakeClient(`cut-${length}`, `${real} "$@" | head -c ${length}; exit 0`);
+      await expect(dump({ clientDirectory })).rejects.toThrow(/the archive is cut/);
+    }
+  });
+
   it('refuses a pg_dump that is older than the server, naming the way out', async () => {
     const clientDirectory = await fakeClient('old', 'exit 0');
     await expect(dump({ clientDirectory, serverVersion: '17.6' })).rejects.toMatchObject({
@@ -181,7 +192,7 @@ describe('a dump', () => {
 
   it('fails its stream when the run is interrupted', async () => {
     const abort = new AbortController();
-    const clientDirectory = await fakeClient('endless', 'printf PGDMP; exec cat /dev/zero');
+    const clientDirectory = await fakeClient('endless', `${NEWER}; exec cat /dev/zero`);
     const { stream } = await dumpDatabase(source, {
       ...OPTIONS,
       snapshotId: '0-0-1',
@@ -195,7 +206,7 @@ describe('a dump', () => {
   it('gives up on a table that somebody holds exclusively, and names it', async () => {
     await using holder = await connect(source, { applicationName: 'test' });
     await holder.query('BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE');
-    await expect(dump({ lockWaitSeconds: 1 })).rejects.toThrow(/LOCK TABLE.*events/);
+    await expect(dump({ lockWaitMs: 1000 })).rejects.toThrow(/LOCK TABLE.*events/);
     await holder.query('ROLLBACK');
   });
 

@@ -1,8 +1,9 @@
-import { PassThrough, Transform, type Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { streamOut } from '../../exec/index.ts';
 import type { PostgresTarget } from '../port.ts';
 import { clientEnvironment, newestClient, withPasswordFile } from './client.ts';
+import { requireWholeArchive } from './whole-archive.ts';
 
 export interface DumpOptions {
   readonly snapshotId: string;
@@ -11,8 +12,8 @@ export interface DumpOptions {
   readonly excludedTableData: readonly string[];
   readonly clientDirectory?: string | undefined;
   readonly runId: string;
-  /** How long pg_dump may wait for a table that somebody holds exclusively. Seconds. */
-  readonly lockWaitSeconds?: number | undefined;
+  /** How long pg_dump may wait for a table that somebody holds exclusively. */
+  readonly lockWaitMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -22,11 +23,7 @@ export interface DatabaseDump {
   readonly clientVersion: string;
 }
 
-const LOCK_WAIT_SECONDS = 30;
-/** First bytes of a custom-format archive (pg_dump's pg_backup_archiver.c). */
-const MAGIC = Buffer.from('PGDMP');
-/** An archive without any table has some hundred bytes; nothing means that pg_dump ended early with status 0. */
-const SHORTEST = 64;
+const LOCK_WAIT_MS = 30_000;
 
 /** Errors: `database-client-old`, `command-missing`; the stream: `database-dump-failed` with what pg_dump said. */
 export async function dumpDatabase(target: PostgresTarget, options: DumpOptions): Promise<DatabaseDump> {
@@ -37,7 +34,7 @@ export async function dumpDatabase(target: PostgresTarget, options: DumpOptions)
     '--format=custom',
     '--compress=0',
     '--no-password',
-    `--lock-wait-timeout=${options.lockWaitSeconds ?? LOCK_WAIT_SECONDS}s`,
+    `--lock-wait-timeout=${Math.round(options.lockWaitMs ?? LOCK_WAIT_MS)}ms`,
     `--snapshot=${options.snapshotId}`,
     ...options.excludedTableData.map((table) => `--exclude-table-data=public.${table}`),
   ];
@@ -56,7 +53,7 @@ async function runInto(
     await withPasswordFile(target, async (passwordEnv) => {
       const env = { ...clientEnvironment(target, `lifeboat:${options.runId}:dump`), ...passwordEnv };
       const { stdout, done } = streamOut(argv, { env, signal: options.signal });
-      const checked = stdout.pipe(requireArchive());
+      const checked = stdout.pipe(requireWholeArchive());
       stdout.on('error', (error) => checked.destroy(error));
       stream.on('close', () => stdout.destroy());
       for await (const chunk of checked as AsyncIterable<Buffer>) {
@@ -78,36 +75,6 @@ function drained(stream: PassThrough): Promise<void> {
       else resolve();
     };
     stream.on('drain', settle).on('close', settle);
-  });
-}
-
-/** Exit status 0 alone does not make output an archive. */
-function requireArchive(): Transform {
-  let sizeBytes = 0;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      if (sizeBytes === 0 && !chunk.subarray(0, MAGIC.length).equals(MAGIC.subarray(0, chunk.length))) {
-        done(
-          new LifeboatError(
-            'database-dump-failed',
-            'pg_dump wrote something that is not a custom-format archive',
-          ),
-        );
-        return;
-      }
-      sizeBytes += chunk.length;
-      done(null, chunk);
-    },
-    flush(done) {
-      if (sizeBytes >= SHORTEST) done();
-      else
-        done(
-          new LifeboatError(
-            'database-dump-failed',
-            `pg_dump ended after ${sizeBytes} bytes without an error`,
-          ),
-        );
-    },
   });
 }
 

@@ -9,22 +9,45 @@ export interface DatabaseSnapshot extends AsyncDisposable {
   /** For `pg_dump --snapshot`. */
   readonly snapshotId: string;
   readonly takenAt: Date;
+  /** Of its session on the server. */
+  readonly pid: number;
+  /** Reads inside the snapshot, and gives back the locks on what was read: nobody has to wait for them until the end. */
+  withoutLocks<T>(read: (session: PostgresSession) => Promise<T>): Promise<T>;
 }
 
 /**
  * Opens a transaction and exports its snapshot (Postgres manual, "Snapshot Synchronization Functions"). Works on a standby
  * too. Sequences are not part of a snapshot: they are read later and can only be ahead of the rows, which is the safe side.
  */
-export async function openSnapshot(target: PostgresTarget, runId: string): Promise<DatabaseSnapshot> {
+export async function openSnapshot(
+  target: PostgresTarget,
+  runId: string,
+  { lockTimeoutMs = 0 }: { readonly lockTimeoutMs?: number } = {},
+): Promise<DatabaseSnapshot> {
   const session = await connect(target, { applicationName: `lifeboat:${runId}:snapshot` });
   try {
+    // An index can count rows that a damaged table does not have any more, and that no dump will bring.
+    await session.query(`SET lock_timeout = ${Math.round(lockTimeoutMs)}; SET enable_indexonlyscan = off`);
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const [row] = await session.query<{ id: string; taken: Date }>(
-      'SELECT pg_export_snapshot() AS id, now() AS taken',
+    const [row] = await session.query<{ id: string; taken: Date; pid: number }>(
+      'SELECT pg_export_snapshot() AS id, now() AS taken, pg_backend_pid() AS pid',
     );
     if (row === undefined)
       throw new LifeboatError('database-dump-failed', 'the database exported no snapshot');
-    return { session, snapshotId: row.id, takenAt: row.taken, [Symbol.asyncDispose]: session.close };
+    return {
+      session,
+      snapshotId: row.id,
+      takenAt: row.taken,
+      pid: row.pid,
+      withoutLocks: async (read) => {
+        await session.query('SAVEPOINT reading');
+        const found = await read(session);
+        // Locks that were taken after a savepoint are released when it is rolled back (Postgres manual, "Explicit Locking").
+        await session.query('ROLLBACK TO SAVEPOINT reading');
+        return found;
+      },
+      [Symbol.asyncDispose]: session.close,
+    };
   } catch (error) {
     await session.close();
     throw error;
