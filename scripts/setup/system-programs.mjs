@@ -22,6 +22,7 @@ const FOR_TESTS = {
   mount: ['mount'],
   'openssh-client': ['ssh', 'ssh-keygen'],
   'openssh-server': ['sshd'],
+  rsync: ['rsync'],
 };
 
 export function systemPrograms({ forTests }) {

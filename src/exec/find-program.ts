@@ -12,6 +12,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   pg_dump: 'postgresql-client',
   pg_restore: 'postgresql-client',
   psql: 'postgresql-client',
+  rsync: 'rsync',
   setpriv: 'util-linux',
   ssh: 'openssh-client',
 };

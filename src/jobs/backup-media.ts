@@ -12,6 +12,7 @@ import {
 import type { MediaSource } from '../media/source.ts';
 import type { Content } from '../repository/manifest.ts';
 import type { BackupWriter } from '../repository/port.ts';
+import { boundedList, sentence, told } from './media/bounded-list.ts';
 import type { MediaOutcome, MediaRun } from './media/strategy.ts';
 import { openMediaSource } from './sources.ts';
 
@@ -52,8 +53,6 @@ interface Result {
 const READ_AT_ONCE = 2 * 1024 * 1024;
 /** A file that was written to twice within one tick of the file system's clock has one stamp. */
 const SETTLED_MS = 2000;
-/** Longer lists stand in nobody's mail; the counts are exact. */
-const LISTED = 1000;
 
 /**
  * Media by the database's catalogue. A row whose SHA-256 the repository holds already is not even looked at, but for the days
@@ -219,32 +218,4 @@ async function compare({ catalogue, classes, now }: MediaOptions, source: MediaS
   const orphans = boundedList();
   for await (const orphan of source.orphans(catalogue, classes)) orphans.add(orphan);
   return { at: now, orphans: { listed: orphans.listed, count: orphans.count() } };
-}
-
-interface BoundedList {
-  readonly listed: readonly string[];
-  add(item: string): void;
-  count(): number;
-}
-
-function boundedList(always: (item: string) => boolean = () => false): BoundedList {
-  const listed: string[] = [];
-  let count = 0;
-  return {
-    listed,
-    add: (item) => {
-      count += 1;
-      if (listed.length < LISTED || always(item)) listed.push(item);
-    },
-    count: () => count,
-  };
-}
-
-function told(list: BoundedList, what: string): string[] {
-  return sentence(list.listed, list.count(), what);
-}
-
-function sentence(listed: readonly string[], count: number, what: string): string[] {
-  if (count === 0) return [];
-  return [`${count} ${what}: ${listed.slice(0, 5).join(', ')}${count > 5 ? ', ...' : ''}`];
 }

@@ -1,8 +1,11 @@
 import { EXIT } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import { updateCopies } from '../../jobs/copies.ts';
+import { mediaGenerations } from '../../jobs/media/access.ts';
 import { pruneRepository } from '../../jobs/prune.ts';
+import type { MediaGenerations } from '../../media/generations.ts';
 import type { RetentionPolicy } from '../../repository/index.ts';
+import type { Repository } from '../../repository/port.ts';
 import type { CommandContext } from '../context.ts';
 import { defineCommand } from '../definition.ts';
 import { EXIT_MEANING } from '../exit.ts';
@@ -73,11 +76,12 @@ export const pruneCommand = defineCommand<PruneFlags>({
     const policy = await policyOf(options, context);
     const repository = await context.repository();
     const dryRun = options.dryRun === true;
-    const { decisions, forgotten, pruned } = await pruneRepository(repository, {
+    const { decisions, forgotten, pruned, retired } = await pruneRepository(repository, {
       policy,
       dryRun,
       graceMs: options.grace,
       allowLarge: options.allowLarge,
+      generations: await generationsOf(repository, context),
       progress: output.progress,
       signal: context.signal,
     });
@@ -100,6 +104,7 @@ export const pruneCommand = defineCommand<PruneFlags>({
       output.print(
         `${pruned.lockedObjects} objects are still protected by Object Lock: a later prune deletes them`,
       );
+    for (const name of retired) output.print(`${dryRun ? 'would delete' : 'deleted'} the media of ${name}`);
     const behind = dryRun ? [] : await copiesBehind(context);
     output.message('summary', {
       command: 'prune',
@@ -110,10 +115,20 @@ export const pruneCommand = defineCommand<PruneFlags>({
       deleted_objects: pruned.deletedObjects,
       locked_objects: pruned.lockedObjects,
       freed_bytes: pruned.freedBytes,
+      retired_media: retired,
     });
     return behind.length === 0 ? EXIT.ok : EXIT.omissions;
   },
 });
+
+/** Of the repository in the file, not of any other. */
+async function generationsOf(
+  repository: Repository,
+  { configIfAny, flags }: CommandContext,
+): Promise<MediaGenerations | undefined> {
+  const config = flags.repository === undefined ? await configIfAny() : undefined;
+  return config && mediaGenerations(config, repository.id);
+}
 
 /** What was pruned here is pruned in the copies, too; names of those that could not be brought up to date. */
 async function copiesBehind({ configIfAny, flags, output, signal }: CommandContext): Promise<string[]> {

@@ -86,6 +86,9 @@ function describeManifest({
       invariants.newestEventTs === null ? 'none' : formatTime(new Date(invariants.newestEventTs)),
     ],
     ['media', `${media.files} files, ${formatBytes(media.bytes)}`],
+    ...(media.strategy === 'repository'
+      ? []
+      : [['', `in clear at ${media.external.place}/${media.external.generation} (${media.strategy})`]]),
     ['', `${media.missingCount} rows without file, ${media.orphanCount} files without row`],
     ...named('without file', media.missingUris ?? media.missing),
     ...named('without row', media.orphanUris ?? media.orphans),

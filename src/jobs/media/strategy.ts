@@ -1,5 +1,4 @@
 import type { Config } from '../../config/index.ts';
-import { LifeboatError } from '../../core/errors.ts';
 import type { Inventory } from '../../homeserver/port.ts';
 import type { MediaBucket, MediaCatalogue } from '../../media/port.ts';
 import type { Progress } from '../../observe/progress.ts';
@@ -8,6 +7,7 @@ import type { BackupWriter } from '../../repository/port.ts';
 import { backUpMedia } from '../backup-media.ts';
 import { requireMediaThere } from '../media-presence.ts';
 import { mediaBucket, mediaDirectory, openMediaSource } from '../sources.ts';
+import { rsyncStrategy } from './rsync.ts';
 
 /**
  * How media are backed up. Whatever it does, it ends in the same rows of the manifest (`writer.addMedia`, in path order, with
@@ -49,11 +49,12 @@ export interface MediaOutcome {
 
 /** The one of lifeboat.yaml. Connects nowhere. */
 export function mediaStrategy(config: Config, inventory: Inventory): MediaStrategy {
-  if (config.media.strategy !== 'repository')
-    throw new LifeboatError('config-invalid', `media.strategy: ${config.media.strategy} is not there yet`);
   const directory = mediaDirectory(config, inventory);
   const bucket = mediaBucket(config, inventory);
   const ignored = bucket === undefined && inventory.mediaBucket !== undefined;
+  const { strategy, rsync } = config.media;
+  if (strategy === 'rsync' && rsync !== undefined)
+    return rsyncStrategy(rsync, directory, inventory.mediaBucket !== undefined);
   return {
     source:
       bucket === undefined ? directory : `${directory} and the bucket ${bucket.bucket}/${bucket.prefix}`,

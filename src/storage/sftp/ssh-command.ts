@@ -23,15 +23,21 @@ export const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
 /** Turning the check of host keys off would hand the repository to whoever sits between. */
 const UNCHECKED = /^\s*stricthostkeychecking(?:\s*=\s*|\s+)"?(?:no|off)\b/i;
 
-/**
- * The command line; ssh takes the first value of an option, so those of the user come before ours. Errors: `usage`.
- */
+/** The command line that begins to speak SFTP. Errors: `usage`. */
 export function sshCommand(options: SftpStoreOptions): string[] {
+  return [...sshLogin(options), '-s', '--', options.host, 'sftp'];
+}
+
+/**
+ * ssh and its flags, without the host; ssh takes the first value of an option, so those of the user come before ours.
+ * Errors: `usage`.
+ */
+export function sshLogin(options: Omit<SftpStoreOptions, 'path'>): string[] {
   const { host, user, port, identityFile, knownHostsFile, sshOptions = [] } = options;
   if (host === '' || host.startsWith('-'))
     throw new LifeboatError('usage', `${JSON.stringify(host)} is not the name of an SSH host`);
   if (sshOptions.some((option) => UNCHECKED.test(option)))
-    throw new LifeboatError('usage', 'StrictHostKeyChecking cannot be switched off for a repository', {
+    throw new LifeboatError('usage', 'StrictHostKeyChecking cannot be switched off', {
       hint: 'Put the host key into known_hosts, or use StrictHostKeyChecking=accept-new.',
     });
   const seconds = Math.max(1, Math.ceil((options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS) / 1000));
@@ -60,10 +66,6 @@ export function sshCommand(options: SftpStoreOptions): string[] {
     ...settings.map((setting) => `-o${setting}`),
     ...(user === undefined ? [] : ['-l', user]),
     ...(port === undefined ? [] : ['-p', String(port)]),
-    '-s',
-    '--',
-    host,
-    'sftp',
   ];
 }
 

@@ -1,0 +1,257 @@
+import { dirname, join } from 'node:path';
+import type { RsyncSettings } from '../../config/index.ts';
+import { LifeboatError } from '../../core/errors.ts';
+import { requireProgram } from '../../exec/index.ts';
+import type { CatalogueRow } from '../../media/port.ts';
+import { generationName, newestGeneration, partialName } from '../../media/rsync/generations.ts';
+import { leftBehind, rememberRunning } from '../../media/rsync/running.ts';
+import { PARTIAL, transfer, UNFINISHED, type Transfer } from '../../media/rsync/transfer.ts';
+import { openTree, type Look, type Tree } from '../../media/rsync/tree.ts';
+import { readSeenFiles, writeSeenFiles, type SeenFile } from '../../media/seen-files.ts';
+import { boundedList, sentence, told } from './bounded-list.ts';
+import { orphansIn } from './orphans.ts';
+import { requireUploads } from './presence.ts';
+import type { MediaOutcome, MediaRun, MediaStrategy } from './strategy.ts';
+
+/** So many rows, or files of so many bytes, are transferred and verified together: what is in memory, and what an interruption costs. */
+const ROWS_AT_ONCE = 4096;
+const BYTES_AT_ONCE = 1024 ** 3;
+/** Linux file systems take no longer name: a row with one has no file. */
+const LONGEST_NAME = 255;
+
+/**
+ * Media by rsync into a generation of their own at another place, unchanged ones linked to the generation before. `directory`:
+ * the media store of this machine, for who does not pull from another. `hasBucket`: the homeserver keeps media in S3, too.
+ */
+export function rsyncStrategy(settings: RsyncSettings, directory: string, hasBucket: boolean): MediaStrategy {
+  const source = openTree(settings.source ?? directory, settings.ssh);
+  const target = openTree(settings.place, settings.ssh);
+  return {
+    source: `${source.location}, by rsync to ${target.location}`,
+    warnings: hasBucket
+      ? ['media.strategy rsync: media that lie only in the bucket are not in the backup']
+      : [],
+    requireThere: (catalogue) => requireUploads(catalogue, source),
+    backUp: (run) => backUpByRsync(run, settings, { source, target }),
+    hashes: (paths) => source.sha256('', paths),
+  };
+}
+
+interface Ends {
+  readonly source: Tree;
+  readonly target: Tree;
+}
+
+async function backUpByRsync(run: MediaRun, settings: RsyncSettings, ends: Ends): Promise<MediaOutcome> {
+  requireProgram('rsync');
+  const { source, target } = ends;
+  const { now, seenFile } = run;
+  const base = run.repositoryId;
+  const root = `${source.location} -> ${target.location}/${base}`;
+  const before = readSeenFiles(seenFile, root);
+  const age = before.compared === undefined ? Infinity : now.getTime() - before.compared.at.getTime();
+  // A clock that was set back must not put it off for ever.
+  const comparing = !(age >= 0 && age < run.compareEveryMs);
+  const comparison =
+    before.compared === undefined || comparing
+      ? { at: now, orphans: await orphansIn(source, run.catalogue, run.classes) }
+      : before.compared;
+  const seen = await writeSeenFiles(seenFile, root, comparison);
+  try {
+    const folder = await openPartial(run, target, base);
+    const previous = await newestGeneration(target, base);
+    const { bandwidthLimit, timeoutMs } = settings;
+    const filling: Filling = {
+      ...{ ...ends, folder, previous, bandwidthLimit, timeoutMs, signal: run.signal },
+      ...{ before, seen, comparing },
+    };
+    const { component, omissions } = await fill(run, filling);
+    const generation = `${base}/${generationName(new Date(), run.writer.snapshotId)}`;
+    await publish(target, folder, generation);
+    seen.finish();
+    const { orphans } = comparison;
+    return {
+      component: {
+        ...component,
+        strategy: 'rsync',
+        external: { place: target.location, generation },
+        orphans: orphans.listed,
+        orphanCount: orphans.count,
+        comparedAt: comparison.at.toISOString(),
+      },
+      omissions,
+      warnings: sentence(orphans.listed, orphans.count, 'media files have no row in the database'),
+    };
+  } finally {
+    seen.discard();
+    before.close();
+  }
+}
+
+/** The one that an interrupted run of this machine has left, or a new one. */
+async function openPartial(run: MediaRun, target: Tree, base: string): Promise<string> {
+  const runningFile = join(dirname(run.seenFile), `${base}.rsync.json`);
+  const place = `${target.location}/${base}`;
+  const left = leftBehind(runningFile, place);
+  const isThere = left !== undefined && (await target.names(`${base}/${left}`)) !== undefined;
+  const partial = isThere ? left : partialName(run.now, run.writer.snapshotId);
+  if (isThere) {
+    run.progress({ phase: 'media', message: 'going on with what an interrupted run has transferred' });
+    await target.remove(`${base}/${partial}/${UNFINISHED}`);
+  }
+  await target.makeFolder(`${base}/${partial}/${UNFINISHED}`);
+  rememberRunning(runningFile, place, partial);
+  return `${base}/${partial}`;
+}
+
+/** A generation has its name only when all of it is on the disk. */
+async function publish(target: Tree, partial: string, generation: string): Promise<void> {
+  await target.remove(`${partial}/${UNFINISHED}`);
+  await target.publish(partial, generation);
+}
+
+interface Filling extends Transfer {
+  readonly before: { find(path: string): SeenFile | undefined };
+  readonly seen: { keep(file: SeenFile): void };
+  /** Every file is read again at the target. */
+  readonly comparing: boolean;
+}
+
+type Filled = Pick<MediaOutcome['component'], 'files' | 'bytes' | 'missing' | 'missingCount'>;
+
+async function fill(
+  run: MediaRun,
+  filling: Filling,
+): Promise<{ component: Filled; omissions: readonly string[] }> {
+  const missing = boundedList((path) => path.startsWith('local_content/'));
+  const [vanished, differing] = [boundedList(), boundedList()];
+  const totals = { files: 0, bytes: 0 };
+  for await (const rows of batches(run)) {
+    run.signal?.throwIfAborted();
+    const arrived = await fetchBatch(rows, filling);
+    for (const path of arrived.vanished) vanished.add(path);
+    for (const row of rows) {
+      const file = arrived.files.get(row.path);
+      if (file === undefined) {
+        missing.add(row.path);
+        continue;
+      }
+      const { sizeBytes, stamp, sha256 } = file;
+      if (row.sha256 !== null && row.sha256 !== sha256) differing.add(row.path);
+      filling.seen.keep({ path: row.path, stamp, sha256 });
+      await run.writer.addMedia({ path: row.path, mediaClass: row.mediaClass, sizeBytes, sha256, blobs: [] });
+      totals.files += 1;
+      totals.bytes += sizeBytes;
+    }
+    run.progress({ phase: 'media', done: totals.files, unit: 'files', bytes: totals.bytes });
+  }
+  return {
+    component: { ...totals, missing: missing.listed, missingCount: missing.count() },
+    omissions: [
+      ...told(missing, 'media rows have no file'),
+      ...told(vanished, 'of them vanished while rsync was about to copy them (its exit status 24)'),
+      ...told(differing, 'media files differ from the SHA-256 in the database'),
+    ],
+  };
+}
+
+async function* batches({ catalogue, classes }: MediaRun): AsyncGenerator<readonly CatalogueRow[]> {
+  let [rows, bytes]: [CatalogueRow[], number] = [[], 0];
+  for await (const row of catalogue.rows()) {
+    if (!classes.includes(row.mediaClass)) continue;
+    rows.push(row);
+    bytes += row.sizeBytes ?? 0;
+    if (rows.length < ROWS_AT_ONCE && bytes < BYTES_AT_ONCE) continue;
+    yield rows;
+    [rows, bytes] = [[], 0];
+  }
+  if (rows.length > 0) yield rows;
+}
+
+interface Arrived extends Look {
+  readonly sha256: string;
+}
+
+/** Transfers the files of these rows, and hashes at the target what is not a link to a file whose hash is known. */
+async function fetchBatch(
+  rows: readonly CatalogueRow[],
+  filling: Filling,
+): Promise<{ files: ReadonlyMap<string, Arrived>; vanished: readonly string[] }> {
+  const { target, folder } = filling;
+  const paths = rows.map(({ path }) => path).filter(isPossible);
+  await refuseLinks(filling.source, paths);
+  const vanished = paths.length === 0 ? [] : await transfer(filling, paths);
+  const files = new Map<string, Arrived>();
+  // In the order of the rows, which is that of what was seen before.
+  const earlier = new Map(rows.map(({ path }) => [path, filling.before.find(path)]));
+  const looks = await target.look(folder, paths);
+  const unknown = [...looks].filter(([path, look]) => {
+    const known = earlier.get(path);
+    if (filling.comparing || known?.stamp !== look.stamp) return true;
+    files.set(path, { ...look, sha256: known.sha256 });
+    return false;
+  });
+  await hashInto(files, unknown, filling);
+  const wrong = rows.filter((row) => {
+    const [file, known] = [files.get(row.path), earlier.get(row.path)];
+    if (file === undefined) return false;
+    // One that was as wrong before was copied anew then: its source is wrong.
+    if (known?.stamp === file.stamp && known.sha256 === file.sha256) return false;
+    // Media do not change: it was changed where it lies, or, in spite of that, at the source.
+    return file.sha256 !== (row.sha256 ?? known?.sha256 ?? file.sha256);
+  });
+  if (wrong.length > 0) await replace(files, wrong, filling);
+  return { files, vanished };
+}
+
+/** What is wrong at the target may be right at the source: it is copied anew, and takes nobody's place in older generations. */
+async function replace(
+  files: Map<string, Arrived>,
+  rows: readonly CatalogueRow[],
+  filling: Filling,
+): Promise<void> {
+  const paths = rows.map(({ path }) => path);
+  await transfer(filling, paths, { anew: true });
+  await hashInto(files, [...(await filling.target.look(filling.folder, paths))], filling);
+}
+
+async function hashInto(
+  files: Map<string, Arrived>,
+  looks: readonly (readonly [string, Look])[],
+  { target, folder }: Filling,
+): Promise<void> {
+  if (looks.length === 0) return;
+  const hashes = await target.sha256(
+    folder,
+    looks.map(([path]) => path),
+  );
+  for (const [path, look] of looks) {
+    const sha256 = hashes.get(path);
+    if (sha256 === undefined)
+      throw new LifeboatError(
+        'file-unreadable',
+        `${target.location}/${folder}/${path} cannot be read again`,
+        {
+          hint: 'Look for errors of the disk there, and for what else changes files at the place.',
+        },
+      );
+    files.set(path, { ...look, sha256 });
+  }
+}
+
+function isPossible(path: string): boolean {
+  return path.split('/').every((part) => part !== PARTIAL && Buffer.byteLength(part) <= LONGEST_NAME);
+}
+
+/** rsync follows a link that a named path leads through, and would copy whatever it leads to. */
+async function refuseLinks(source: Tree, paths: readonly string[]): Promise<void> {
+  const [first] = await source.linked([...new Set(paths.map((path) => dirname(path)))]);
+  if (first === undefined) return;
+  throw new LifeboatError(
+    'media-unreadable',
+    `${source.location}/${first} is reached through a symbolic link`,
+    {
+      hint: 'Use a bind mount instead, so that nothing can lead the backup out of the media directory.',
+    },
+  );
+}

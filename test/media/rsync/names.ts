@@ -1,0 +1,1 @@
+export const REPOSITORY = 'a'.repeat(32);
