@@ -99,6 +99,7 @@ async function backUpRows(
   const changed = boundedList();
   const gone = boundedList();
   const totals = { files: 0, bytes: 0 };
+  const total = await catalogue.count?.();
   const rows = rowsOf(catalogue, classes);
   const results = inOrder(rows, found.source.atOnce, (row) => storeFile(row, run));
   for await (const { item: row, made } of results) {
@@ -119,7 +120,8 @@ async function backUpRows(
     });
     totals.files += 1;
     totals.bytes += stored.content.sizeBytes;
-    progress({ phase: 'media', done: totals.files, unit: 'files' });
+    const { files: done, bytes } = totals;
+    progress({ phase: 'media', done, ...(total === undefined ? {} : { total }), unit: 'files', bytes });
   }
   return {
     component: {

@@ -4,6 +4,8 @@ import type { BucketPlace } from '../storage/bucket.ts';
 export interface MediaCatalogue {
   /** In path order; never all in memory. */
   rows(): AsyncIterable<CatalogueRow>;
+  /** How many rows there will be, where that is cheap to know: for people who wait. Not while rows are read. */
+  count?(): Promise<number>;
 }
 
 export interface CatalogueRow {

@@ -9,6 +9,7 @@ import { readAdminKey, readHostKey } from './key-files.ts';
 import { loadKnownBlobs } from './known-blobs.ts';
 import { resolveSnapshot, stateOf } from './log-state.ts';
 import { openLog } from './log.ts';
+import { distrustedPath, readDistrusted, rememberDistrusted } from './distrusted.ts';
 import { CONFIG_KEY, sha256Hex } from './object-names.ts';
 import { damagedObject, getNamed } from './objects.ts';
 import type { DataKey } from './data-key.ts';
@@ -56,6 +57,7 @@ export async function openRepository(
     savedHeadPath: savedHeadPath(options.stateDirectory, config.repo_id),
     clock,
   });
+  const distrusted = distrustedPath(options.stateDirectory, config.repo_id);
   const hostKey = () => readHostKey(options.hostKeyFile, config.repo_id, config.host_pub);
   const adminSigner = () => readAdminKey(options.adminKeyFile, config.repo_id, config.admin_pub);
 
@@ -101,6 +103,7 @@ export async function openRepository(
       log.requireWritable();
       await log.saveHead();
       const marked = new Set([...stateOf(log.entries).openMarks.values()].flat());
+      for (const damaged of await readDistrusted(distrusted)) marked.add(damaged);
       // Before the index is loaded: whatever reads the log meanwhile, marks from here on have not been looked at.
       const readUpTo = log.entries.length;
       const known = await loadKnownBlobs(store, [key.indexIdentity], marked);
@@ -132,7 +135,12 @@ export async function openRepository(
     read: reader.read,
     readWhole: reader.readWhole,
     readArchive: reader.readArchive,
-    check: (checkOptions) => checkRepository({ store, config, log, identities, clock }, checkOptions),
+    async check(checkOptions) {
+      const result = await checkRepository({ store, config, log, identities, clock }, checkOptions);
+      // A machine that only looks makes no backups that would have to know.
+      await rememberDistrusted(distrusted, checkOptions, result).catch(() => {});
+      return result;
+    },
     async forget(snapshotIds, reasons, guard) {
       if (snapshotIds.length === 0) return;
       const signer = await adminSigner();

@@ -137,6 +137,7 @@ describe('a real Synapse', () => {
     await using session = await open();
     const media = await openMediaDirectory(server.mediaStore);
     const rows = await Array.fromAsync(kind.catalogue(session).rows());
+    expect(await kind.catalogue(session).count?.()).toBe(rows.length);
     expect(rows.filter(({ mediaClass }) => mediaClass === 'local_content')).toHaveLength(4);
     expect(rows.some(({ mediaClass }) => mediaClass === 'local_thumbnails')).toBe(true);
     expect(

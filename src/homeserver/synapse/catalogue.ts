@@ -63,14 +63,29 @@ export function synapseCatalogue(
   session: PostgresSession,
   classes: readonly string[] = DEFAULT_CLASSES,
 ): MediaCatalogue {
-  return { rows: () => rows(session, classes) };
+  return { rows: () => rows(session, classes), count: () => countRows(session, classes) };
 }
 
 async function* rows(session: PostgresSession, classes: readonly string[]): AsyncGenerator<CatalogueRow> {
   const schema = await readSchema(session);
-  for (const mediaClass of (Object.keys(QUERIES) as MediaClass[]).filter((each) => classes.includes(each))) {
-    yield* rowsOfClass(session, schema, mediaClass);
+  for (const mediaClass of wanted(classes)) yield* rowsOfClass(session, schema, mediaClass);
+}
+
+async function countRows(session: PostgresSession, classes: readonly string[]): Promise<number> {
+  const schema = await readSchema(session);
+  let count = 0;
+  for (const { table, sql } of wanted(classes).map((mediaClass) => QUERIES[mediaClass])) {
+    if (!schema.has(table)) continue;
+    const [row] = await session.query<{ rows: number }>(
+      `SELECT count(*) AS rows FROM (${sql('NULL')}) AS media`,
+    );
+    count += row?.rows ?? 0;
   }
+  return count;
+}
+
+function wanted(classes: readonly string[]): MediaClass[] {
+  return (Object.keys(QUERIES) as MediaClass[]).filter((each) => classes.includes(each));
 }
 
 async function* rowsOfClass(
