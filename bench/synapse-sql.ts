@@ -59,7 +59,7 @@ INSERT INTO device_lists_remote_cache SELECT '@remote' || n / 3 || ':elsewhere.e
   FROM generate_series(0, ${Math.round(events / 8)} - 1) AS n;
 INSERT INTO device_lists_stream SELECT n, '@remote' || n / 3 || ':elsewhere.example', upper(substr(md5('device' || n), 1, 10)), 'master'
   FROM generate_series(0, ${Math.round(events / 8)} - 1) AS n;
-INSERT INTO receipts_linearized SELECT n, room(n), 'm.read', member(n), '$' || b64('event' || n), '{"ts":' || 1700000000000 + n * 1013 || '}', NULL, 'master'
+INSERT INTO receipts_linearized SELECT n, room(n), 'm.read', member(n), '$' || b64('event' || n), '{"ts":' || 1700000000000 + n::bigint * 1013 || '}', NULL, 'master'
   FROM generate_series(0, ${Math.round(events / 8)} - 1) AS n;
 ${INDEXES_SQL}`;
 }
@@ -84,15 +84,15 @@ VACUUM;
 function eventsSql(from: number, to: number): string {
   const numbers = `generate_series(${from}, ${to} - 1) AS n`;
   return `
-INSERT INTO events SELECT n / 400, '$' || b64('event' || n), 'm.room.message', room(n), NULL, NULL, true, false, n / 400, 1700000000000 + n * 1013, 1700000000000 + n * 1013 + 40,
+INSERT INTO events SELECT n / 400, '$' || b64('event' || n), 'm.room.message', room(n), NULL, NULL, true, false, n / 400, 1700000000000 + n::bigint * 1013, 1700000000000 + n::bigint * 1013 + 40,
   member(n), false, 'master', n, NULL, NULL FROM ${numbers};
 INSERT INTO event_json SELECT '$' || b64('event' || n), room(n), '{"token_id":' || 40 + n % 5000 || ',"stream_ordering":' || n || ',"historical":false}',
   '{"auth_events":["$' || b64('auth' || n / 20) || '","$' || b64('power' || n / 2000) || '","$' || b64('member' || n / 20) || '"],"content":{' || CASE WHEN pick('e' || n / 20, 5) < 2
   THEN '"algorithm":"m.megolm.v1.aes-sha2","ciphertext":"' || b64_86('c1' || n) || b64_86('c2' || n) || b64_86('c3' || n) || '","device_id":"' || substr(b64('device' || n % 5000), 1, 10) || '","sender_key":"' || b64('key' || n % 5000) || '","session_id":"' || b64('session' || n / 60) || '"'
   ELSE '"body":"' || texts[1 + pick('a' || n, 512)] || ' ' || n % 1000 || ' ' || texts[1 + pick('b' || n, 512)] || ', ' || texts[1 + pick('c' || n, 512)] || '","m.mentions":{},"msgtype":"m.text"' END
-  || '},"depth":' || n / 400 || ',"hashes":{"sha256":"' || b64('hash' || n) || '"},"origin_server_ts":' || 1700000000000 + n * 1013
+  || '},"depth":' || n / 400 || ',"hashes":{"sha256":"' || b64('hash' || n) || '"},"origin_server_ts":' || 1700000000000 + n::bigint * 1013
   || ',"prev_events":["$' || b64('event' || n - 1) || '"],"room_id":"' || room(n) || '","sender":"' || member(n)
-  || '","signatures":{"bench.example":{"ed25519:a_Kcaf":"' || b64_86('signature' || n) || '"}},"type":"m.room.message","unsigned":{"age_ts":' || 1700000000000 + n * 1013 || '}}', 4
+  || '","signatures":{"bench.example":{"ed25519:a_Kcaf":"' || b64_86('signature' || n) || '"}},"type":"m.room.message","unsigned":{"age_ts":' || 1700000000000 + n::bigint * 1013 || '}}', 4
   FROM ${numbers}, phrases;
 INSERT INTO state_groups SELECT n, room(n), '$' || b64('event' || n) FROM ${numbers} WHERE n % ${STATE_EVERY} = 0;
 INSERT INTO state_groups_state SELECT n, room(n), CASE WHEN m < 8 THEN 'm.room.power_levels' ELSE 'm.room.member' END, member(m * 31), '$' || b64('state' || n / 40 || '.' || m)

@@ -53,4 +53,5 @@ export interface DatabaseOverrides {
   readonly yieldAfterMs: number;
   /** How long the backup waits for a table. */
   readonly lockTimeoutMs: number;
+  readonly lanes: number | undefined;
 }

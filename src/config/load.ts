@@ -161,6 +161,7 @@ async function toConfig(
       clientDirectory: maybe(database.client_directory),
       yieldAfterMs: database.yield_after,
       lockTimeoutMs: database.lock_timeout,
+      lanes: database.lanes,
     },
     media: toMedia(
       media,

@@ -48,6 +48,14 @@ export const configSchema = z.strictObject({
         .describe(
           'How long the backup waits for a table that somebody holds exclusively, in all attempts together.',
         ),
+      lanes: z
+        .int()
+        .min(1)
+        .max(16)
+        .optional()
+        .describe(
+          'How many pg_dump run at once, if it has more than 64 MiB; default: as many as processors, at most 4.',
+        ),
     })
     .prefault({})
     .describe('How to reach the database, where it differs from the homeserver configuration.'),

@@ -3,10 +3,24 @@
  * fails when pg_dump fails, restore into an empty database only, and invariants that are measured before and after.
  */
 export { connect } from './postgres/connect.ts';
-export { openSnapshot, type DatabaseSnapshot } from './postgres/snapshot.ts';
+export { joinSnapshot, openSnapshot, type DatabaseSnapshot } from './postgres/snapshot.ts';
 export { dumpDatabase, type DatabaseDump, type DumpOptions } from './postgres/dump.ts';
+export {
+  defaultLanes,
+  planDump,
+  qualified,
+  type DumpPart,
+  type DumpPlan,
+  type TableName,
+} from './postgres/lanes/plan.ts';
+export { lockTables, tableSizes } from './postgres/lanes/tables.ts';
 export { databaseInfo, type DatabaseInfo } from './postgres/info.ts';
-export { compareInvariants, measureInvariants, type Difference } from './postgres/invariants.ts';
+export {
+  compareInvariants,
+  measureInvariants,
+  sequenceValues,
+  type Difference,
+} from './postgres/invariants.ts';
 export { tableDigest } from './postgres/digest.ts';
 export { assertEmpty, createDatabase } from './postgres/empty.ts';
 export { detectDumpFormat, type DumpFormat } from './postgres/dump-format.ts';

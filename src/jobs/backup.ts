@@ -6,7 +6,7 @@ import { join } from 'node:path';
  */
 import type { Config } from '../config/index.ts';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
-import { connect, databaseInfo, dumpDatabase, measureInvariants } from '../database/index.ts';
+import { connect, databaseInfo } from '../database/index.ts';
 import type { PostgresTarget } from '../database/port.ts';
 import { homeserverOf } from '../homeserver/index.ts';
 import type { Homeserver, Inventory } from '../homeserver/port.ts';
@@ -14,6 +14,7 @@ import type { Progress } from '../observe/progress.ts';
 import type { DatabaseComponent } from '../repository/manifest.ts';
 import type { BackupWriter, CommitResult, Repository } from '../repository/port.ts';
 import { backUpArchives } from './backup-archives.ts';
+import { backUpDatabase } from './backup-database.ts';
 import {
   captureInstant,
   reasonOf,
@@ -34,6 +35,8 @@ export interface BackupOptions {
   readonly compareMedia?: boolean | undefined;
   /** So many media files, chosen at random, are read again at the source and compared with what was stored. */
   readonly sampleMedia?: number | undefined;
+  /** Databases of at most so many bytes are dumped as one archive; for tests, 64 MiB otherwise. */
+  readonly smallDatabaseBytes?: number | undefined;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
 }
@@ -234,46 +237,6 @@ export async function findSources(config: Config): Promise<Sources> {
   }
   const [database, media] = [databaseTarget(config, inventory), mediaStrategy(config, inventory)];
   return { kind, inventory, version: inventory.version, database, media };
-}
-
-async function backUpDatabase(
-  sources: Sources,
-  { snapshot, signal, lockWaitMs }: Attempt,
-  writer: BackupWriter,
-  { config, progress }: BackupOptions,
-): Promise<DatabaseComponent> {
-  progress({ phase: 'database', message: 'measuring invariants inside the exported snapshot' });
-  const { kindFacts, measured, info } = await snapshot.withoutLocks(async (session) => ({
-    kindFacts: await sources.kind.facts(session, sources.inventory),
-    measured: await measureInvariants(session),
-    info: await databaseInfo(session),
-  }));
-  const dump = await dumpDatabase(sources.database, {
-    snapshotId: snapshot.snapshotId,
-    serverVersion: info.serverVersion,
-    excludedTableData: sources.kind.excludedTableData,
-    clientDirectory: config.database.clientDirectory,
-    runId: writer.snapshotId.slice(0, 8),
-    lockWaitMs,
-    signal,
-  });
-  progress({ phase: 'database', message: `dumping ${info.name}` });
-  const content = await writer.addStream(dump.stream);
-  return {
-    engine: 'postgres',
-    name: info.name,
-    serverVersion: info.serverVersion,
-    clientVersion: dump.clientVersion,
-    encoding: info.encoding,
-    collate: info.collate,
-    ctype: info.ctype,
-    extensions: info.extensions,
-    owner: info.owner,
-    snapshotAt: snapshot.takenAt.toISOString(),
-    dumps: [{ name: `${info.name}.dump`, content }],
-    excludedData: sources.kind.excludedTableData,
-    invariants: { ...measured, ...kindFacts },
-  };
 }
 
 /** A homeserver that was upgraded in the middle of the run migrates its schema: dump and facts would not belong together. */

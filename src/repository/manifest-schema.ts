@@ -62,6 +62,8 @@ const database = z.strictObject({
     z.strictObject({
       name: relativePath.refine((name) => !name.includes('/'), 'expected a name without /'),
       content,
+      section: z.enum(['pre-data', 'data', 'post-data']).optional(),
+      tables: strings.optional(),
     }),
   ),
   excludedData: strings,

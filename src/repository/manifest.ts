@@ -38,8 +38,8 @@ export interface DatabaseComponent {
   readonly owner: string;
   /** When the exported snapshot was taken: the instant of the recovery set. */
   readonly snapshotAt: string;
-  /** pg_dump custom-format archives, uncompressed. */
-  readonly dumps: readonly { readonly name: string; readonly content: Content }[];
+  /** In the order in which they are to be restored. */
+  readonly dumps: readonly DatabaseDumpFile[];
   /** Tables dumped without their rows. */
   readonly excludedData: readonly string[];
   readonly invariants: Invariants;
@@ -56,6 +56,16 @@ export interface Capture {
   readonly attempts: number;
   /** Why it was begun again: `pile-up`, `lock`, `standby`, `lost`, `schema`. */
   readonly setbacks: readonly string[];
+}
+
+/** A pg_dump custom-format archive, uncompressed. */
+export interface DatabaseDumpFile {
+  readonly name: string;
+  readonly content: Content;
+  /** Undefined: the whole database. Archives of `data` can be restored beside each other, between the other two. */
+  readonly section?: 'pre-data' | 'data' | 'post-data' | undefined;
+  /** Of `data`: the rows of these (`"public"."events"`); undefined: all that stands in no other archive, sequences too. */
+  readonly tables?: readonly string[] | undefined;
 }
 
 /**

@@ -43,6 +43,8 @@ export interface PackWriter {
    * content's, where the caller has it already. The content may be overwritten when the call resolves.
    */
   store(content: Uint8Array, sha256?: Uint8Array): Promise<string>;
+  /** The same for contents that belong together: nothing else is stored between them. */
+  storeRun(contents: readonly Uint8Array[]): Promise<readonly string[]>;
   /** Undefined while the pack is still being filled. */
   pack(number: number): (SizedObject & { readonly segment: SizedObject | undefined }) | undefined;
   /** Seals and uploads the pack that is being filled. */
@@ -247,6 +249,13 @@ export function createPackWriter(options: PackWriterOptions): PackWriter {
       const digest = sha256 ?? createHash('sha256').update(content).digest();
       return guarded(() => add(content, digest));
     },
+    storeRun: (contents) =>
+      guarded(async () => {
+        const ids: string[] = [];
+        for (const content of contents)
+          ids.push(await add(content, createHash('sha256').update(content).digest()));
+        return ids;
+      }),
     pack: (number) => known.packs[number] ?? newPacks[number - firstNew],
     flush: () => guarded(async () => (await sealOpen(), await settle())),
     remember({ files = {}, shards = {} }) {

@@ -85,7 +85,7 @@ export interface SnapshotEntry {
 /** A running backup. Nothing of it is visible to anybody before `commit` resolves. */
 export interface BackupWriter {
   readonly snapshotId: string;
-  /** Content-defined chunks: for dump streams. Rejects when the source stream fails. */
+  /** Content-defined chunks: for dump streams. Calls may overlap, each holds some 4 MiB. Rejects when the source stream fails. */
   addStream(source: Readable): Promise<Content>;
   /** Whole-file blobs below a bound, fixed pieces above: for media. */
   addFile(source: Readable, sizeBytes: number): Promise<Content>;

@@ -29,6 +29,45 @@ export async function storeStream(
   return { sizeBytes, sha256: digest.toString('hex'), blobs };
 }
 
+/** Bytes of a stream that come to lie side by side in a pack although others are stored at the same time. */
+const RUN_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The same for a stream beside others: pieces are stored in runs, so that reading this stream alone does not read all others. Holds
+ * one run in memory.
+ */
+export async function storeStreamInRuns(
+  source: Readable,
+  pieces: Pieces,
+  storeRun: (pieces: readonly Uint8Array[]) => Promise<readonly string[]>,
+): Promise<Content> {
+  const hash = createHash('sha256');
+  const blobs: string[] = [];
+  let sizeBytes = 0;
+  let run: Uint8Array[] = [];
+  let runBytes = 0;
+  const flush = async (): Promise<void> => {
+    for (const blob of await storeRun(run)) blobs.push(blob);
+    run = [];
+    runBytes = 0;
+  };
+  const take = (some: readonly Uint8Array[]): void => {
+    for (const piece of some) {
+      run.push(piece);
+      runBytes += piece.length;
+    }
+  };
+  for await (const bytes of source as AsyncIterable<Uint8Array>) {
+    hash.update(bytes);
+    sizeBytes += bytes.length;
+    take(pieces.push(bytes));
+    if (runBytes >= RUN_BYTES) await flush();
+  }
+  take(pieces.finish());
+  await flush();
+  return { sizeBytes, sha256: hash.digest('hex'), blobs };
+}
+
 /** One blob up to the bound, fixed pieces above it: decided by the bytes that come, not by a size that may be out of date. */
 export function filePieces(wholeBytes: number, pieceBytes: number): Pieces {
   let held: Uint8Array[] = [];

@@ -21,7 +21,7 @@ import type { BackupWriter, CommitResult } from './port.ts';
 import type { RecordOf } from './record.ts';
 import { recoveryKeys } from './recovery-keys.ts';
 import { putRefs } from './refs.ts';
-import { filePieces, storeStream } from './store-stream.ts';
+import { filePieces, storeStream, storeStreamInRuns } from './store-stream.ts';
 import { compressText } from './zstd-text.ts';
 
 export interface WriterOptions {
@@ -141,7 +141,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
     snapshotId,
     async addStream(source) {
       requireRunning();
-      return storeStream(source, createChunker(idKey), packs.store);
+      return storeStreamInRuns(source, createChunker(idKey), packs.storeRun);
     },
     async addFile(source) {
       requireRunning();

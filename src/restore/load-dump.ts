@@ -4,18 +4,9 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { open } from 'node:fs/promises';
 import { LifeboatError, messageOf } from '../core/errors.ts';
-import {
-  clientEnvironment,
-  detectDumpFormat,
-  newestClient,
-  pgListArgv,
-  pgRestoreArgv,
-  psqlFileArgv,
-  requireHarmlessContents,
-  withPasswordFile,
-} from '../database/index.ts';
+import { detectDumpFormat, newestClient, pgRestoreArgv, psqlFileArgv } from '../database/index.ts';
+import { requireGoodContents, runClient } from './client-tools.ts';
 import type { RestoreContext } from './context.ts';
-import { requireOwnCode } from './dump-code.ts';
 import { makeMentionedRoles } from './dump-roles.ts';
 
 /** The last line that pg_dump writes into plain SQL (pg_dump.c); pg_dumpall and cut files lack it. */
@@ -51,12 +42,10 @@ export async function loadDump(file: string, context: RestoreContext): Promise<v
 async function loadArchive(file: string, context: RestoreContext): Promise<void> {
   const { path } = await newestClient('pg_restore', context.target.clientDirectory);
   await context.handOver(file);
-  const listing = await run(context, pgListArgv(path, file), 'reading the contents of the dump');
-  requireHarmlessContents(listing, file);
-  requireOwnCode(listing, context);
-  await run(
+  await requireGoodContents(path, { file, called: file }, context);
+  await runClient(
     context,
-    pgRestoreArgv(path, context.target.database.database, file, availableParallelism()),
+    pgRestoreArgv(path, context.target.database.database, { file, jobs: availableParallelism() }),
     'pg_restore',
   );
 }
@@ -75,24 +64,7 @@ async function loadPlain(file: string, context: RestoreContext): Promise<void> {
   await makeMentionedRoles(file, context.target);
   const { path } = await newestClient('psql', context.target.clientDirectory);
   await context.handOver(file);
-  await run(context, psqlFileArgv(path, context.target.database.database, file), 'psql');
-}
-
-/** pg_restore and psql must end with 0 and say nothing: "errors ignored on restore: 5" is a database with five holes. */
-async function run(context: RestoreContext, argv: readonly string[], what: string): Promise<string> {
-  const { database } = context.target;
-  const result = await withPasswordFile(database, (passwordEnv) =>
-    context.exec({ argv, env: { ...clientEnvironment(database, 'lifeboat:restore'), ...passwordEnv } }),
-  );
-  const said = result.stderr.trim();
-  if (result.exitCode === 0 && said === '') return result.stdout;
-  throw new LifeboatError(
-    'database-restore-failed',
-    `${what} failed (status ${result.exitCode}): ${said.split('\n').slice(0, 5).join(' / ') || 'no message'}`,
-    {
-      hint: 'The dump does not restore. Try an older snapshot, and back up again soon.',
-    },
-  );
+  await runClient(context, psqlFileArgv(path, context.target.database.database, file), 'psql');
 }
 
 async function requireTrailer(file: string): Promise<void> {

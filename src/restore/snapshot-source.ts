@@ -31,7 +31,12 @@ export async function snapshotSource(
     publicKeys: manifest.keys.public,
     knownMissingMedia: new Set(manifest.media.missing),
     dumps: () =>
-      database.dumps.map(({ name, content }) => ({ name, content, open: () => repository.read(content) })),
+      database.dumps.map(({ name, content, section }) => ({
+        name,
+        content,
+        section,
+        open: () => repository.read(content),
+      })),
     media: () => mediaOf(repository, snapshotId, external),
     mediaBytes: () => Promise.resolve(manifest.media.bytes),
     placeKeys: (directory) => placeArchive(repository, manifest.keys.archive, directory),

@@ -36,6 +36,8 @@ export interface DumpFile {
   readonly name: string;
   /** Undefined when the source does not know it; the SHA-256 in hex. */
   readonly content?: { readonly sizeBytes: number; readonly sha256: string };
+  /** Which part of the database it is; undefined: all of it. */
+  readonly section?: 'pre-data' | 'data' | 'post-data' | undefined;
   open(): Readable;
 }
 

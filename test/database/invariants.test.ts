@@ -74,7 +74,7 @@ describe('the contents of an archive', () => {
 
 describe('restore commands', () => {
   it('stop at the first error and name no user, host or password', () => {
-    expect(pgRestoreArgv('pg_restore', 'synapse', '/d', 2)).toEqual(
+    expect(pgRestoreArgv('pg_restore', 'synapse', { file: '/d', jobs: 2 })).toEqual(
       expect.arrayContaining(['--exit-on-error', '--no-owner', '--no-privileges', '--jobs=2']),
     );
     expect(psqlFileArgv('psql', 'synapse', '/d')).toEqual(

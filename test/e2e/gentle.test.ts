@@ -68,7 +68,7 @@ async function capture(
       const dump = await dumpDatabase(target, {
         snapshotId: attempt.snapshot.snapshotId,
         serverVersion: '15.0',
-        excludedTableData: [],
+        part: { name: 'all', section: undefined, only: undefined, without: [] },
         runId: 'test',
         lockWaitMs: attempt.lockWaitMs,
         signal: attempt.signal,

@@ -70,7 +70,7 @@ async function dumpOf(target: PostgresTarget, clientDirectory: string) {
   const { stream } = await dumpDatabase(target, {
     snapshotId: snapshot.snapshotId,
     serverVersion,
-    excludedTableData: [],
+    part: { name: 'all', section: undefined, only: undefined, without: [] },
     clientDirectory,
     runId: 'test',
   });
@@ -81,7 +81,7 @@ async function dumpOf(target: PostgresTarget, clientDirectory: string) {
 }
 
 async function load(file: string, target: PostgresTarget, clients: string) {
-  const argv = pgRestoreArgv(join(clients, 'pg_restore'), target.database, file, 2);
+  const argv = pgRestoreArgv(join(clients, 'pg_restore'), target.database, { file, jobs: 2 });
   const result = await withPasswordFile(target, (env) =>
     runCommand(argv, { env: { ...clientEnvironment(target, 'test'), ...env } }),
   );

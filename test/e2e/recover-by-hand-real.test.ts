@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connect, newestClient } from '../../src/database/index.ts';
 import { bridgeRegistration, fillWorld } from '../../src/demo/world/index.ts';
 import type { LabSynapse } from '../../src/demo/lab/index.ts';
+import type { Manifest } from '../../src/repository/manifest.ts';
 import { startLab, type Lab } from './backed-up-world.ts';
 
 const run = promisify(execFile);
@@ -19,7 +20,7 @@ beforeAll(async () => {
   home = await lab.startServer('home', { appservice: bridgeRegistration() });
   await fillWorld(home, await lab.startServer('away'), { users: 2, messages: 20, media: 4 });
   const config = await lab.configure(home);
-  const { outcome } = await lab.backUp(config);
+  const { outcome } = await lab.backUp(config, { smallDatabaseBytes: 0 });
   target = join(await mkdtemp(join(tmpdir(), 'lifeboat-by-hand-')), 'target');
   const script = join(config.repository.path, 'recover.sh');
   await run('sh', [script, config.repository.identityFile!, outcome.commit.entry.id, target], {
@@ -54,29 +55,36 @@ it('recover.sh alone brings back the signing key and the configuration', async (
   }
 });
 
-it('pg_restore loads the dump that recover.sh brought back, with every row but one-time keys', async () => {
-  const dump = (await filesBelow(target)).find((path) => path.endsWith('.dump'))!;
+it('pg_restore loads the dumps that recover.sh brought back, in the order of their names, with every row but one-time keys', async () => {
+  const dumps = (await filesBelow(join(target, 'database'))).toSorted();
+  const manifest = JSON.parse(await readFile(join(target, 'manifest.json'), 'utf8')) as Manifest;
+  const names = manifest.database.dumps.map(({ name }) => join(target, 'database', name));
+  expect(names.length).toBeGreaterThan(5);
+  expect(dumps).toEqual(names);
   const restored = await lab.postgres.createDatabase('by_hand', 'by_hand');
   const { path } = await newestClient('pg_restore');
   const env = { ...process.env, PGPASSWORD: restored.password!.reveal() };
-  await run(
-    path,
-    [
-      '--exit-on-error',
-      '--no-owner',
-      '--no-privileges',
-      '-h',
-      restored.host,
-      '-p',
-      String(restored.port),
-      '-U',
-      restored.user,
-      '-d',
-      restored.database,
-      dump,
-    ],
-    { env },
-  );
+  for (const dump of dumps) {
+    const said = await run(
+      path,
+      [
+        '--exit-on-error',
+        '--no-owner',
+        '--no-privileges',
+        '-h',
+        restored.host,
+        '-p',
+        String(restored.port),
+        '-U',
+        restored.user,
+        '-d',
+        restored.database,
+        dump,
+      ],
+      { env },
+    );
+    expect(said).toEqual({ stdout: '', stderr: '' });
+  }
   for (const table of ['users', 'events', 'event_json', 'local_media_repository', 'devices']) {
     expect(await count(restored, table), table).toBe(await count(home.database, table));
   }

@@ -4,22 +4,28 @@ import { streamOut } from '../../exec/index.ts';
 import type { PostgresTarget } from '../port.ts';
 import { clientEnvironment, newestClient, withPasswordFile } from './client.ts';
 import { requireWholeArchive } from './whole-archive.ts';
+import { qualified, type DumpPart } from './lanes/plan.ts';
 
 export interface DumpOptions {
   readonly snapshotId: string;
   /** `15.18` */
   readonly serverVersion: string;
-  readonly excludedTableData: readonly string[];
+  /** What of the database: all of it, or one part of a plan. */
+  readonly part: Pick<DumpPart, 'name' | 'section' | 'only' | 'without'>;
   readonly clientDirectory?: string | undefined;
   readonly runId: string;
   /** How long pg_dump may wait for a table that somebody holds exclusively. */
   readonly lockWaitMs?: number | undefined;
+  /** Of what pg_dump has written since it was called last. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface DatabaseDump {
   /** Custom format, uncompressed: chunks repeat from night to night. Fails when pg_dump fails. */
   readonly stream: Readable;
+  /** Resolves when pg_dump is gone, for whatever reason. */
+  readonly ended: Promise<void>;
   readonly clientVersion: string;
 }
 
@@ -36,11 +42,20 @@ export async function dumpDatabase(target: PostgresTarget, options: DumpOptions)
     '--no-password',
     `--lock-wait-timeout=${Math.round(options.lockWaitMs ?? LOCK_WAIT_MS)}ms`,
     `--snapshot=${options.snapshotId}`,
-    ...options.excludedTableData.map((table) => `--exclude-table-data=public.${table}`),
+    ...partArgv(options.part),
   ];
   const stream = new PassThrough();
-  void runInto(stream, target, argv, options);
-  return { stream, clientVersion: client.version };
+  const ended = runInto(stream, target, argv, options);
+  return { stream, ended, clientVersion: client.version };
+}
+
+/** `--strict-names`: a pattern without a table would otherwise be a table less, and status 0. */
+function partArgv({ section, only, without }: DumpOptions['part']): string[] {
+  return [
+    ...(section === undefined ? [] : [`--section=${section}`]),
+    ...(only === undefined ? [] : ['--strict-names', ...only.map((table) => `--table=${qualified(table)}`)]),
+    ...without.map((table) => `--exclude-table-data=${qualified(table)}`),
+  ];
 }
 
 async function runInto(
@@ -51,13 +66,24 @@ async function runInto(
 ): Promise<void> {
   try {
     await withPasswordFile(target, async (passwordEnv) => {
-      const env = { ...clientEnvironment(target, `lifeboat:${options.runId}:dump`), ...passwordEnv };
+      const env = {
+        ...clientEnvironment(target, `lifeboat:${options.runId}:dump:${options.part.name}`),
+        ...passwordEnv,
+      };
       const { stdout, done } = streamOut(argv, { env, signal: options.signal });
       const checked = stdout.pipe(requireWholeArchive());
       stdout.on('error', (error) => checked.destroy(error));
-      stream.on('close', () => stdout.destroy());
-      for await (const chunk of checked as AsyncIterable<Buffer>) {
-        if (!stream.write(chunk)) await drained(stream);
+      stream.on('close', () => checked.destroy(gaveUp()));
+      try {
+        for await (const chunk of checked as AsyncIterable<Buffer>) {
+          options.onBytes?.(chunk.length);
+          if (!stream.write(chunk)) await drained(stream);
+        }
+      } catch (error) {
+        // Nobody reads on: pg_dump is told to end, and the password file stays until it has.
+        stdout.destroy();
+        await done.catch(() => undefined);
+        throw error;
       }
       await done;
     });
@@ -71,11 +97,19 @@ function drained(stream: PassThrough): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = () => {
       stream.off('drain', settle).off('close', settle);
-      if (stream.destroyed) reject(new Error('the reader of the dump gave up'));
+      if (stream.destroyed) reject(gaveUp());
       else resolve();
     };
+    if (stream.destroyed) {
+      reject(gaveUp());
+      return;
+    }
     stream.on('drain', settle).on('close', settle);
   });
+}
+
+function gaveUp(): Error {
+  return new Error('the reader of the dump gave up');
 }
 
 function requireNewEnough(client: string, server: string): void {

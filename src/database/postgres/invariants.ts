@@ -51,7 +51,11 @@ async function countRows(session: PostgresSession): Promise<Record<string, numbe
   return counts;
 }
 
-async function sequenceValues(session: PostgresSession): Promise<Record<string, number>> {
+/**
+ * Sequences stand outside of every snapshot: what was read before a dump began is at most what the dump has, and only that can be
+ * asked of a restore.
+ */
+export async function sequenceValues(session: PostgresSession): Promise<Record<string, number>> {
   const rows = await session.query<{ name: string; value: number }>(
     `SELECT sequencename AS name, coalesce(last_value, 0) AS value FROM pg_sequences WHERE schemaname = 'public' ORDER BY 1`,
   );

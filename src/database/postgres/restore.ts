@@ -64,17 +64,23 @@ function isHarmless(line: string): boolean {
   return [...HARMLESS].some((kind) => rest.startsWith(`${kind} `));
 }
 
-/** Connection comes by environment. `--exit-on-error`, because pg_restore otherwise goes on and loses tables quietly. */
-export function pgRestoreArgv(pgRestore: string, database: string, file: string, jobs: number): string[] {
+/**
+ * Connection comes by environment. `--exit-on-error`, because pg_restore otherwise goes on and loses tables quietly. Without
+ * `from` the archive comes on standard input, and is loaded in one pass by one process.
+ */
+export function pgRestoreArgv(
+  pgRestore: string,
+  database: string,
+  from?: { readonly file: string; readonly jobs: number },
+): string[] {
   return [
     pgRestore,
     '--no-password',
     '--exit-on-error',
     '--no-owner',
     '--no-privileges',
-    `--jobs=${jobs}`,
     `--dbname=${database}`,
-    file,
+    ...(from === undefined ? [] : [`--jobs=${from.jobs}`, from.file]),
   ];
 }
 

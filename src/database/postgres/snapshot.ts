@@ -26,8 +26,7 @@ export async function openSnapshot(
 ): Promise<DatabaseSnapshot> {
   const session = await connect(target, { applicationName: `lifeboat:${runId}:snapshot` });
   try {
-    // An index can count rows that a damaged table does not have any more, and that no dump will bring.
-    await session.query(`SET lock_timeout = ${Math.round(lockTimeoutMs)}; SET enable_indexonlyscan = off`);
+    await session.query(settings(lockTimeoutMs));
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const [row] = await session.query<{ id: string; taken: Date; pid: number }>(
       'SELECT pg_export_snapshot() AS id, now() AS taken, pg_backend_pid() AS pid',
@@ -52,4 +51,45 @@ export async function openSnapshot(
     await session.close();
     throw error;
   }
+}
+
+/**
+ * Another session inside the same snapshot, to measure beside the dump. Ends at once when `signal` says so, whatever it is
+ * measuring; the server then notices within a second (`client_connection_check_interval`, PostgreSQL 14 and newer).
+ */
+export async function joinSnapshot(
+  target: PostgresTarget,
+  snapshotId: string,
+  options: {
+    readonly runId: string;
+    readonly lockTimeoutMs: number;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<PostgresSession> {
+  options.signal?.throwIfAborted();
+  const session = await connect(target, { applicationName: `lifeboat:${options.runId}:measure` });
+  const end = () => void session.close().catch(() => undefined);
+  options.signal?.addEventListener('abort', end, { once: true });
+  const close = async () => {
+    options.signal?.removeEventListener('abort', end);
+    await session.close();
+  };
+  try {
+    await session.query(settings(options.lockTimeoutMs));
+    await session.query(
+      `SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'`,
+    );
+    await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    // SET takes no parameters.
+    await session.query(`SET TRANSACTION SNAPSHOT '${snapshotId.replaceAll("'", "''")}'`);
+    return { ...session, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** An index can count rows that a damaged table does not have any more, and that no dump will bring. */
+function settings(lockTimeoutMs: number): string {
+  return `SET lock_timeout = ${Math.round(lockTimeoutMs)}; SET enable_indexonlyscan = off`;
 }

@@ -1,7 +1,3 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { isLifeboatError } from '../../core/errors.ts';
 import { connect, databaseInfo, measureInvariants } from '../../database/index.ts';
 import type { PostgresSession } from '../../database/port.ts';
@@ -12,7 +8,7 @@ import { checkCode } from '../dump-code.ts';
 import { claimEmptyDatabase } from '../empty-database.ts';
 import { same } from '../findings.ts';
 import { compareWithManifest } from '../invariant-checks.ts';
-import { loadDump } from '../load-dump.ts';
+import { loadDumps } from '../load-dumps.ts';
 import { checkMajor } from '../postgres-major.ts';
 import type { Check, Step } from '../step.ts';
 
@@ -30,27 +26,9 @@ export const restoreDatabaseStep: Step<RestoreContext> = {
 const WARNED = 3;
 
 async function apply(context: RestoreContext): Promise<void> {
-  const { source, target, progress, signal } = context;
+  const { target } = context;
   await claimEmptyDatabase(context);
-  for (const [index, dump] of source.dumps().entries()) {
-    // A directory for each, which nothing that a dump has started can write to: only the file is handed over.
-    const directory = join(target.directory, `dump-${index}`);
-    await rm(directory, { recursive: true, force: true });
-    await mkdir(directory, { mode: 0o711 });
-    try {
-      // The name of the dump comes from a manifest, and would lead anywhere.
-      const file = join(directory, 'dump');
-      progress({ phase: 'restore-database', message: `reading ${dump.name}` });
-      await pipeline(dump.open(), createWriteStream(file, { mode: 0o600 }), {
-        ...(signal === undefined ? {} : { signal }),
-      });
-      progress({ phase: 'restore-database', message: `restoring ${dump.name}` });
-      await loadDump(file, context);
-    } finally {
-      // Everything that people wrote stands in it in clear.
-      await rm(directory, { recursive: true, force: true });
-    }
-  }
+  await loadDumps(context);
   await using session = await connect(target.database, { applicationName: 'lifeboat:restore' });
   // Without statistics the first queries of a big server take minutes (Postgres manual, "Restoring the Dump").
   await session.query('ANALYZE');
