@@ -304,7 +304,7 @@ describe('a lane that fails', () => {
       `#!/bin/sh
 case "$*" in
   *--version*) exec ${path} --version;;
-  *'--table="public"."plain"'*) sleep 1; printf PGDMP; head -c 300000 /dev/zero; kill -9 $$;;
+  *'--table="public"."plain"'*) sleep 1; ${path} "$@" | head -c 300000; kill -9 $$;;
   *--section=data*) ${path} "$@"; exec sleep 1000;;
 esac
 exec ${path} "$@"
