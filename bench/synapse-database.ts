@@ -35,7 +35,7 @@ export async function startDatabase(workDirectory: string, scale: number): Promi
   };
 }
 
-export async function cachedCluster(events: number): Promise<string> {
+async function cachedCluster(events: number): Promise<string> {
   const directory = join(BENCH_CACHE, `postgres-${events}`);
   if (existsSync(directory)) return directory;
   say(`making a database of ${events} events in ${directory}`);
