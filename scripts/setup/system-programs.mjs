@@ -23,6 +23,7 @@ const FOR_TESTS = {
   'openssh-client': ['ssh', 'ssh-keygen'],
   'openssh-server': ['sshd'],
   rsync: ['rsync'],
+  'redis-server': ['redis-server'],
 };
 
 export function systemPrograms({ forTests }) {

@@ -10,6 +10,13 @@ export interface Config {
     readonly kind: 'synapse';
     readonly config: readonly string[];
     readonly program: string | undefined;
+    /** Path in the container -> path on this host. */
+    readonly paths: Readonly<Record<string, string>>;
+    readonly container: string | undefined;
+  };
+  readonly configuration: {
+    readonly extra: readonly string[];
+    readonly search: boolean;
   };
   readonly database: DatabaseOverrides;
   readonly media: MediaSettings;

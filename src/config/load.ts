@@ -149,7 +149,12 @@ async function toConfig(
       kind: homeserver.kind,
       config: homeserver.config.map(at),
       program: maybe(homeserver.program),
+      paths: Object.fromEntries(
+        Object.entries(homeserver.paths).map(([inside, outside]) => [inside, at(outside)]),
+      ),
+      container: homeserver.container,
     },
+    configuration: file.config,
     database: {
       host: database.host,
       port: database.port,

@@ -19,6 +19,17 @@ export const configSchema = z.strictObject({
       program: path
         .optional()
         .describe('Python interpreter of the installation, where it is not found by itself.'),
+      paths: z
+        .record(path, path)
+        .default({})
+        .describe(
+          'Where it runs in a container: path in there -> path on this host, as its volumes are mounted.',
+        ),
+      container: z
+        .string()
+        .regex(/^[\w][\w.-]*$/, 'must be the name of a container')
+        .optional()
+        .describe('Container that it runs in: its version is asked there, by docker exec.'),
     })
     .describe('The homeserver to back up.'),
   database: z
@@ -60,6 +71,23 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('How to reach the database, where it differs from the homeserver configuration.'),
   media: mediaSchema.prefault({}).describe('Media.'),
+  config: z
+    .strictObject({
+      extra: z
+        .array(path)
+        .default([])
+        .describe(
+          'Further files and directories, absolute, with * and **: kept with owner and mode, links as links.',
+        ),
+      search: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Look in the usual places for what starts it (systemd, docker compose, environment files) and reaches it (reverse proxy, .well-known).',
+        ),
+    })
+    .prefault({})
+    .describe('Configuration beyond what homeserver.yaml names.'),
   repository: z
     .strictObject({
       ...storeShape,

@@ -31,7 +31,9 @@ export {
   type ConfigCheck,
   type Launch,
 } from './synapse/launch.ts';
+export { placedPaths } from './synapse/placed-paths.ts';
 export { relocate, type NewPlace, type Relocated } from './synapse/relocate.ts';
+export { findSurroundings } from './synapse/surroundings/index.ts';
 export { isOwnCode } from './synapse/own-code.ts';
 export { drawSamples, type Samples } from './synapse/samples.ts';
 export { readConfiguration } from './synapse/configuration.ts';

@@ -25,6 +25,10 @@ export interface DiscoverOptions {
   readonly program?: string;
   /** Relative paths in the configuration start here; by default the working directory of the running homeserver, else that of its configuration. */
   readonly workingDirectory?: string;
+  /** Of a homeserver in a container: path in there -> path here. */
+  readonly paths?: Readonly<Record<string, string>>;
+  /** The container, which is asked for the version. */
+  readonly container?: string;
 }
 
 export interface KindFacts {
@@ -59,6 +63,10 @@ export interface InventoryFile {
   readonly role: string;
   /** `keys` goes into the keys archive, `config` into the config archive. */
   readonly component: 'keys' | 'config';
+  /** Absent: a file; as ArchivedFile.type. */
+  readonly type?: 'file' | 'directory' | 'symlink';
+  /** As ArchivedFile.inside. */
+  readonly inside?: string;
 }
 
 export interface SigningKeyEntry extends PublicSigningKey {

@@ -1,8 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
+import { lstat, readFile, readlink, stat } from 'node:fs/promises';
 import { LifeboatError, messageOf } from '../core/errors.ts';
 import { oldSigningKeysBlock } from '../homeserver/index.ts';
 import type { Inventory, InventoryFile } from '../homeserver/port.ts';
 import type { Progress } from '../observe/progress.ts';
+import { readAccounts, type Accounts } from '../repository/accounts.ts';
+import { archivePath } from '../repository/archive.ts';
 import type { ConfigComponent, KeysComponent } from '../repository/manifest.ts';
 import type { ArchiveInput, BackupWriter } from '../repository/port.ts';
 
@@ -26,15 +28,38 @@ export async function backUpArchives(
   };
 }
 
-function readAll(inventory: Inventory, component: InventoryFile['component']): Promise<ArchiveInput[]> {
-  return Promise.all(inventory.files.filter((file) => file.component === component).map(readOne));
+async function readAll(inventory: Inventory, component: InventoryFile['component']): Promise<ArchiveInput[]> {
+  const accounts = await readAccounts();
+  const inputs: ArchiveInput[] = [];
+  // One after the other: an admin's pattern may match thousands.
+  for (const file of inventory.files)
+    if (file.component === component) inputs.push(await readOne(file, accounts));
+  return inputs;
 }
 
-async function readOne({ path, role }: InventoryFile): Promise<ArchiveInput> {
+async function readOne(
+  { path, role, type = 'file', inside }: InventoryFile,
+  accounts: Accounts,
+): Promise<ArchiveInput> {
   try {
-    const [body, { mode }] = await Promise.all([readFile(path), stat(path)]);
-    // Absolute paths become relative ones; the manifest keeps the original.
-    return { path: path.replace(/^\/+/, ''), source: path, role, mode: mode & 0o7777, body };
+    // What a link leads to, but for a link that is to be kept as one.
+    const { mode, uid, gid } = await (type === 'symlink' ? lstat(path) : stat(path));
+    const [owner, group] = [accounts.userName(uid), accounts.groupName(gid)];
+    return {
+      // Absolute paths become relative ones; the manifest keeps the original.
+      path: archivePath(path),
+      source: path,
+      role,
+      mode: mode & 0o7777,
+      uid,
+      gid,
+      ...(owner === undefined ? {} : { owner }),
+      ...(group === undefined ? {} : { group }),
+      ...(inside === undefined ? {} : { inside }),
+      ...(type === 'file' ? {} : { type }),
+      ...(type === 'symlink' ? { target: await readlink(path) } : {}),
+      body: type === 'file' ? await readFile(path) : new Uint8Array(),
+    };
   } catch (error) {
     throw new LifeboatError('file-unreadable', `cannot read ${path} (${role}): ${messageOf(error)}`, {
       hint: 'Let the user that runs lifeboat read it, or correct the path in the homeserver configuration.',

@@ -15,6 +15,9 @@ import type { DatabaseComponent } from '../repository/manifest.ts';
 import type { BackupWriter, CommitResult, Repository } from '../repository/port.ts';
 import { backUpArchives } from './backup-archives.ts';
 import { backUpDatabase } from './backup-database.ts';
+import { compareIdentity } from './compare-identity.ts';
+import type { IdentityChange } from './identity-changes.ts';
+import { inventoryOf } from './inventory.ts';
 import {
   captureInstant,
   reasonOf,
@@ -59,6 +62,8 @@ export interface BackupOutcome {
   /** Catalogue rows without a file and the like: the snapshot is good, but the admin should know (exit 3). */
   readonly omissions: readonly string[];
   readonly agreement: Agreement;
+  /** Signing key, server name, secrets, schema: what is not as at the last backup, the loudest first. */
+  readonly changes: readonly IdentityChange[];
 }
 
 export interface Sources {
@@ -194,6 +199,15 @@ async function backUpInstant(
   const heldBack = await instant.release();
   const archives = await backUpArchives(sources.inventory, writer, progress);
   await requireSameSchema(sources, database);
+  const identity = await compareIdentity(
+    {
+      inventory: sources.inventory,
+      homeserver: { kind: sources.kind.kind, version: sources.version },
+      facts: database.invariants.facts,
+    },
+    config.repository,
+    options.repository.id,
+  );
   progress({ phase: 'commit', message: 'writing index, manifest and log record' });
   options.signal?.throwIfAborted();
   const commit = await writer.commit(
@@ -206,26 +220,29 @@ async function backUpInstant(
       database,
       media: media.component,
       ...archives,
-      warnings: [...sources.inventory.warnings, ...sources.media.warnings, ...media.warnings, ...heldBack],
+      warnings: [
+        ...identity.changes.map(({ text }) => text),
+        ...sources.inventory.warnings,
+        ...sources.media.warnings,
+        ...media.warnings,
+        ...heldBack,
+      ],
     },
     options.tags,
   );
+  await identity.remember();
   const { unprotected } = commit;
   const omissions =
     unprotected === undefined
       ? media.omissions
       : [...media.omissions, `Object Lock was not extended: ${unprotected}`];
-  return { plan, commit, omissions, agreement: media.agreement };
+  return { plan, commit, omissions, agreement: media.agreement, changes: identity.changes };
 }
 
 /** Errors: as `planBackup`, without those of the database. */
 export async function findSources(config: Config): Promise<Sources> {
   const kind = homeserverOf(config.homeserver.kind);
-  const { program } = config.homeserver;
-  const inventory = await kind.discover({
-    configFiles: config.homeserver.config,
-    ...(program === undefined ? {} : { program }),
-  });
+  const inventory = await inventoryOf(config);
   if (inventory.version === undefined) {
     throw new LifeboatError(
       'homeserver-config-invalid',

@@ -12,6 +12,7 @@ import { homeserverOf } from '../homeserver/index.ts';
 import type { Inventory } from '../homeserver/port.ts';
 import { openMediaDirectory } from '../media/directory.ts';
 import type { Check } from '../restore/step.ts';
+import { inventoryOf } from './inventory.ts';
 import { openAt } from './open.ts';
 import { databaseTarget, mediaDirectory } from './sources.ts';
 
@@ -43,11 +44,8 @@ export async function* examine(config: Config | undefined, clock: Clock): AsyncG
 async function* examineSources(config: Config): AsyncGenerator<Check> {
   const found: { inventory?: Inventory } = {};
   yield await look('doctor.homeserver', 'the homeserver is found through its configuration', async () => {
-    const { kind, config: configFiles, program } = config.homeserver;
-    found.inventory = await homeserverOf(kind).discover({
-      configFiles,
-      ...(program === undefined ? {} : { program }),
-    });
+    const { kind } = config.homeserver;
+    found.inventory = await inventoryOf(config);
     const { serverName, version, files, warnings } = found.inventory;
     if (version === undefined)
       throw new LifeboatError('homeserver-config-invalid', 'its program was not found', {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { basename } from 'node:path';
 import { EXIT, type ErrorCode } from '../core/errors.ts';
 import type { Environment, EscapeAttempt } from '../environment/port.ts';
 import type { RestoreState } from '../restore/context.ts';
@@ -21,11 +22,21 @@ export interface DrillFindings {
 /** What a drill can never show, however green it is. */
 const NOT_TESTED = [
   'the real name in the real DNS, its .well-known or SRV record, and its public certificate: names resolve inside the drill only',
-  'reverse proxy, load balancer, firewall and workers: the drill folds everything into one process',
+  'reverse proxy, load balancer and firewall',
   'appservices (bridges), pushers, e-mail, identity server, SSO and TURN: switched off so that a copy harms nobody',
   'remote media and URL previews: not part of a snapshot by default, fetched again on demand',
   'what happened after the snapshot was taken: see docs/disaster.md',
 ];
+
+/** Of a deployment with workers, the copy is one process: how they talk to each other is not part of it (SYNAPSE.md section 8). */
+function folded({ configFiles = [] }: RestoreState): string[] {
+  const names = configFiles
+    .filter(({ role }) => role === 'worker-config')
+    .map(({ source }) => basename(source).replace(/\.ya?ml$/, ''));
+  return names.length === 0
+    ? []
+    : [`workers (${names.join(', ')}), Redis and replication: the drill folds them into one process`];
+}
 
 /** Errors of the machine that drills, or of ours: they say nothing about the snapshot, and must not take away its proof. */
 const SAYS_NOTHING: ReadonlySet<string> = new Set<ErrorCode>([
@@ -97,6 +108,6 @@ export function drillReport(findings: DrillFindings): DrillReport {
       events: count('events'),
     },
     defanged: found.defanged ?? [],
-    notTested: NOT_TESTED,
+    notTested: [...folded(found), ...NOT_TESTED],
   };
 }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open } from 'node:fs/promises';
+import { chmod, lchown, lstat, mkdir, open, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { LifeboatError } from '../core/errors.ts';
 import { ensurePrivateDirectory, syncFolder } from '../storage/durable-file.ts';
 import { fileError, systemCode } from '../storage/file-error.ts';
 import type { ArchivedFile } from './manifest.ts';
-import { isRegular, listTar } from './ustar.ts';
+import { isRegular, listTar, type TarMember } from './ustar.ts';
 
 /**
  * Extracts exactly the declared files. Everything is checked before anything is written: GNU tar, given the same hostile
@@ -17,17 +17,36 @@ export async function extractArchive(
   tar: Uint8Array,
   declared: readonly ArchivedFile[],
   targetDir: string,
+  ownerOf: (file: ArchivedFile) => Owner | undefined = () => undefined,
 ): Promise<void> {
-  const files = matchMembers(tar, declared);
+  const members = matchMembers(tar, declared);
   const target = resolve(targetDir);
   await ensurePrivateDirectory(target);
-  for (const { file } of files) await requireFree(target, file.path);
+  for (const { file } of members) await requireFree(target, file.path);
   const folders = new Set([target]);
-  for (const { file, body } of files) {
+  const ofType = (wanted: string) => members.filter(({ file }) => (file.type ?? 'file') === wanted);
+  for (const { file, body } of ofType('file')) {
     for (const folder of await makeFolders(target, file.path)) folders.add(folder);
-    await writeNewFile(join(target, file.path), body, file.mode & 0o777);
+    await writeNewFile(join(target, file.path), body, file.mode & 0o777, ownerOf(file));
+  }
+  for (const { file } of ofType('directory')) {
+    for (const folder of await makeFolders(target, `${file.path}/.`)) folders.add(folder);
+  }
+  // Links after everything that is written, so that nothing is ever written through one.
+  for (const { file } of ofType('symlink')) {
+    for (const folder of await makeFolders(target, file.path)) folders.add(folder);
+    await makeLink(join(target, file.path), file.target ?? '', ownerOf(file));
   }
   for (const folder of folders) await syncFolder(folder);
+  // The deepest first: a folder that nobody may enter would lock us out of those in it.
+  for (const { file } of ofType('directory').toSorted((a, b) => b.file.path.length - a.file.path.length))
+    await finishFolder(join(target, file.path), file.mode & 0o777, ownerOf(file));
+}
+
+/** Numbers of this machine. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /** Relative, plain components. Errors: `archive-unsafe`. */
@@ -56,11 +75,13 @@ function matchMembers(tar: Uint8Array, declared: readonly ArchivedFile[]): Match
   const matched: MatchedFile[] = [];
   for (const member of listTar(tar)) {
     const shown = JSON.stringify(member.name);
-    if (!isRegular(member)) throw unsafe(`archive has a member that is no regular file: ${shown}`);
+    if (!isRegular(member) && !['2', '5'].includes(member.type))
+      throw unsafe(`archive has a member that is no regular file, directory or symbolic link: ${shown}`);
     if (seen.has(member.name)) throw unsafe(`archive has ${shown} twice`);
     seen.add(member.name);
     const file = awaited.get(member.name);
     if (file === undefined) throw unsafe(`archive has a file that the manifest does not name: ${shown}`);
+    requireType(file, member);
     const body = tar.subarray(member.offset, member.offset + member.sizeBytes);
     requireContent(file, body);
     matched.push({ file, body });
@@ -69,6 +90,19 @@ function matchMembers(tar: Uint8Array, declared: readonly ArchivedFile[]): Match
   if (lost !== undefined)
     throw damaged(`archive lacks ${JSON.stringify(lost.path)}, which the manifest names`);
   return matched;
+}
+
+/** What the manifest declares is what the tar must have: a file that is a link in the tar alone is hostile. */
+function requireType(file: ArchivedFile, member: TarMember): void {
+  const type = member.type === '5' ? 'directory' : member.type === '2' ? 'symlink' : 'file';
+  const shown = JSON.stringify(member.name);
+  if (type !== (file.type ?? 'file'))
+    throw unsafe(`archive has a ${type} where the manifest names a ${file.type ?? 'file'}: ${shown}`);
+  if (member.target !== (file.target ?? ''))
+    throw unsafe(`archive has a link that leads elsewhere than the manifest says: ${shown}`);
+  // What a restore reads is never a link: it would read, or give away, a file of this machine.
+  if (type === 'symlink' && (file.role !== 'extra' || member.target === ''))
+    throw unsafe(`archive has a link where there is to be a file: ${shown}`);
 }
 
 function declaredByPath(declared: readonly ArchivedFile[]): Map<string, ArchivedFile> {
@@ -80,8 +114,9 @@ function declaredByPath(declared: readonly ArchivedFile[]): Map<string, Archived
   }
   for (const path of byPath.keys()) {
     for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) {
-      if (byPath.has(parent))
-        throw unsafe(`manifest names ${JSON.stringify(parent)} as a file and as a folder`);
+      const above = byPath.get(parent);
+      if (above !== undefined && above.type !== 'directory')
+        throw unsafe(`manifest names ${JSON.stringify(parent)} as a ${above.type ?? 'file'} and as a folder`);
     }
   }
   return byPath;
@@ -127,12 +162,38 @@ async function makeFolders(target: string, path: string): Promise<string[]> {
   return folders;
 }
 
-async function writeNewFile(path: string, body: Uint8Array, mode: number): Promise<void> {
+async function makeLink(path: string, target: string, owner: Owner | undefined): Promise<void> {
+  try {
+    await symlink(target, path);
+    if (owner !== undefined) await lchown(path, owner.uid, owner.gid);
+  } catch (error) {
+    throw fileError(error, path, 'file-unwritable');
+  }
+}
+
+/** Made by us, a moment ago, in a folder that was private until now. */
+async function finishFolder(path: string, mode: number, owner: Owner | undefined): Promise<void> {
+  try {
+    await chmod(path, mode);
+    if (owner !== undefined) await lchown(path, owner.uid, owner.gid);
+  } catch (error) {
+    throw fileError(error, path, 'file-unwritable');
+  }
+}
+
+async function writeNewFile(
+  path: string,
+  body: Uint8Array,
+  mode: number,
+  owner: Owner | undefined,
+): Promise<void> {
   try {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     const handle = await open(path, flags, 0o600);
     try {
       await handle.writeFile(body);
+      // Before the mode: who owns it must not be able to read a private file of another meanwhile.
+      if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
       await handle.chmod(mode);
       await handle.sync();
     } finally {

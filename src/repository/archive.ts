@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { extractArchive, requireSafePath, unsafe } from './archive-extract.ts';
 import type { ArchivedFile } from './manifest.ts';
 import type { ArchiveInput } from './port.ts';
-import { endOfTar, fitsUstar, paddingAfter, tarHeader } from './ustar.ts';
+import { endOfTar, fitsLink, fitsUstar, paddingAfter, tarHeader, type TarEntry } from './ustar.ts';
 
 export { extractArchive };
 
@@ -23,6 +23,12 @@ export function archivePath(source: string): string {
   return `long/${createHash('sha256').update(path).digest('hex')}/${name}`;
 }
 
+const TAR_TYPES: Readonly<Record<'file' | 'directory' | 'symlink', TarEntry['type'] & string>> = {
+  file: 'File',
+  directory: 'Directory',
+  symlink: 'SymbolicLink',
+};
+
 /** Errors: `archive-unsafe` for a path that could not be extracted again, or that stands there twice. */
 export async function buildArchive(
   files: readonly ArchiveInput[],
@@ -36,7 +42,14 @@ export async function buildArchive(
     if (!fitsUstar(file.path)) throw unsafe(`path is too long for an archive: ${file.path}`);
     seen.add(file.path);
     const mode = file.mode & 0o777;
-    parts.push(tarHeader(file.path, body.length, mode), body, paddingAfter(body.length));
+    const { type = 'file', target, uid, gid, owner, group } = file;
+    if (type !== 'file' && body.length > 0) throw unsafe(`${file.path} is no file and has content`);
+    if ((type === 'symlink') !== (target !== undefined))
+      throw unsafe(`${file.path}: only a link has a target`);
+    if (target !== undefined && !fitsLink(target))
+      throw unsafe(`the target of the link ${file.path} is too long for an archive`);
+    const entry = { type: TAR_TYPES[type], target, uid, gid, owner, group };
+    parts.push(tarHeader(file.path, body.length, mode, entry), body, paddingAfter(body.length));
     archived.push({
       ...file,
       mode,

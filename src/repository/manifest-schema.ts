@@ -32,6 +32,13 @@ const archive = z.strictObject({
       sizeBytes: size,
       sha256,
       mode,
+      type: z.enum(['file', 'directory', 'symlink']).optional(),
+      target: z.string().max(4096).optional(),
+      uid: size.optional(),
+      gid: size.optional(),
+      owner: z.string().max(64).optional(),
+      group: z.string().max(64).optional(),
+      inside: z.string().max(4096).optional(),
     }),
   ),
 });

@@ -142,11 +142,26 @@ export interface ArchivedFile {
   readonly path: string;
   /** Absolute path on the source machine. */
   readonly source: string;
-  /** `signing-key`, `homeserver-config`, `included-config`, `worker-config`, `log-config`, `appservice`, `tls-certificate`, `tls-key`, `secret`, `other`. */
+  /**
+   * `signing-key`, `homeserver-config`, `included-config`, `worker-config`, `log-config`, `appservice`, `tls-certificate`, `tls-key`,
+   * `secret`, `reverse-proxy`, `well-known`, `environment`, `service-unit`, `extra`, `other`.
+   */
   readonly role: string;
   readonly sizeBytes: number;
   readonly sha256: string;
   readonly mode: number;
+  /** Absent: `file`. A directory and a link have no content: size 0, the hash of nothing. Links only of the role `extra`. */
+  readonly type?: 'file' | 'directory' | 'symlink' | undefined;
+  /** Of a symlink: where it leads, as it stood. */
+  readonly target?: string | undefined;
+  /** Who owned it; snapshots from before they were kept do not say. */
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  /** Names, where the source machine had one for the number. */
+  readonly owner?: string | undefined;
+  readonly group?: string | undefined;
+  /** The path by which the homeserver knows it, where that is another: it runs in a container. */
+  readonly inside?: string | undefined;
 }
 
 export interface KeysComponent {

@@ -2,7 +2,7 @@ import { Header } from 'tar';
 import { LifeboatError } from '../core/errors.ts';
 
 /**
- * The part of POSIX ustar that we write: regular files with names of at most 255 bytes. Headers are written by the tar package;
+ * The part of POSIX ustar that we write: regular files (in archives also directories and symbolic links) with names of at most 255 bytes. Headers are written by the tar package;
  * they are read here, as strictly as they are written (the package is lenient by design), so that nothing has two meanings: a wrong checksum, a size that is not octal or a missing end is damage, never a guess.
  * Every tar (GNU, BSD, busybox) reads what is written here.
  */
@@ -10,8 +10,10 @@ export const BLOCK = 512;
 
 export interface TarMember {
   readonly name: string;
-  /** `0` is a regular file; see `isRegular`. */
+  /** `0` is a regular file (see `isRegular`), `2` a symbolic link, `5` a directory. */
   readonly type: string;
+  /** Of a link; else empty. */
+  readonly target: string;
   readonly mode: number;
   /** Of the body, in bytes from the start of the tar. */
   readonly offset: number;
@@ -25,23 +27,54 @@ export const endOfTar: Uint8Array = Buffer.alloc(2 * BLOCK);
 const MTIME = new Date('1980-01-01T00:00:00Z');
 const LARGEST_SIZE = 0o77777777777;
 
-/** Errors: RangeError when the name does not fit (`fitsUstar`). */
-export function tarHeader(name: string, sizeBytes: number, mode = 0o600): Uint8Array {
+export interface TarEntry {
+  readonly type?: 'File' | 'Directory' | 'SymbolicLink';
+  /** Of a link: at most 100 bytes. */
+  readonly target?: string | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly owner?: string | undefined;
+  readonly group?: string | undefined;
+}
+
+/** What seven octal digits hold. */
+const LARGEST_ID = 0o7777777;
+const LINK_BYTES = 100;
+
+/** Errors: RangeError when the name does not fit (`fitsUstar`), or the target of a link. */
+export function tarHeader(name: string, sizeBytes: number, mode = 0o600, entry: TarEntry = {}): Uint8Array {
   if (!fitsUstar(name)) throw new RangeError(`name does not fit into a ustar header: ${name}`);
+  if (entry.target !== undefined && !fitsLink(entry.target))
+    throw new RangeError(`target of a link does not fit into a ustar header: ${name}`);
   if (sizeBytes > LARGEST_SIZE) throw new RangeError(`a ustar member has at most 8 GiB: ${name}`);
   const header = new Header({
     path: name,
     mode,
-    uid: 0,
-    gid: 0,
+    uid: fittingId(entry.uid),
+    gid: fittingId(entry.gid),
     size: sizeBytes,
     mtime: MTIME,
-    type: 'File',
-    uname: '',
-    gname: '',
+    type: entry.type ?? 'File',
+    linkpath: entry.target ?? '',
+    uname: fittingName(entry.owner),
+    gname: fittingName(entry.group),
   });
   header.encode();
   return header.block!;
+}
+
+/** A larger one stands in the manifest only: there is no way to write it that every tar reads. */
+function fittingId(id = 0): number {
+  return id <= LARGEST_ID ? id : 0;
+}
+
+/** ustar has 32 bytes with a NUL; and tar goes by the number where there is no name. */
+function fittingName(name = ''): string {
+  return /^[\w.$-]{1,31}$/.test(name) ? name : '';
+}
+
+export function fitsLink(target: string): boolean {
+  return target !== '' && !target.includes('\0') && Buffer.byteLength(target) <= LINK_BYTES;
 }
 
 /**
@@ -107,6 +140,7 @@ function parseHeader(header: Buffer, offset: number): TarMember {
   return {
     name: prefix === '' ? name : `${prefix}/${name}`,
     type: header.toString('latin1', 156, 157),
+    target: parseText(header, 157, LINK_BYTES),
     mode: parseOctal(header, 100, 8) & 0o7777,
     offset,
     sizeBytes: parseOctal(header, 124, 12),

@@ -3,18 +3,24 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { openExternalMedia, type ExternalMedia, type MediaAccess } from '../media/external.ts';
 import type { ArchiveRef } from '../repository/manifest.ts';
+import { readAccounts } from '../repository/accounts.ts';
 import { extractArchive } from '../repository/archive.ts';
 import type { Repository } from '../repository/port.ts';
 import type { PlacedFile, RestoreSource, SourceMediaFile } from './source.ts';
 
+export interface SnapshotSourceOptions extends MediaAccess {
+  /** Keys and configuration are given to their owners of old, where this machine has them; that takes root. */
+  readonly keepOwners?: boolean;
+}
+
 /**
- * A snapshot as the source of a restore. `access`: how media outside of the repository are reached. Errors: those of
+ * A snapshot as the source of a restore, and how media outside of the repository are reached. Errors: those of
  * `Repository.manifest`.
  */
 export async function snapshotSource(
   repository: Repository,
   snapshotId: string,
-  access: MediaAccess = {},
+  { keepOwners = false, ...access }: SnapshotSourceOptions = {},
 ): Promise<RestoreSource> {
   const manifest = await repository.manifest(snapshotId);
   const external = await openExternalMedia(manifest.media, access);
@@ -39,8 +45,8 @@ export async function snapshotSource(
       })),
     media: () => mediaOf(repository, snapshotId, external),
     mediaBytes: () => Promise.resolve(manifest.media.bytes),
-    placeKeys: (directory) => placeArchive(repository, manifest.keys.archive, directory),
-    placeConfig: (directory) => placeArchive(repository, manifest.config.archive, directory),
+    placeKeys: (directory) => placeArchive(repository, manifest.keys.archive, directory, keepOwners),
+    placeConfig: (directory) => placeArchive(repository, manifest.config.archive, directory, keepOwners),
   };
 }
 
@@ -65,14 +71,17 @@ async function placeArchive(
   repository: Repository,
   archive: ArchiveRef,
   directory: string,
+  keepOwners: boolean,
 ): Promise<PlacedFile[]> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // Keys and configuration are kilobytes; the extractor validates the whole tar before it writes the first file.
   const tar = await buffer(repository.readArchive(archive));
-  await extractArchive(tar, archive.files, directory);
-  return archive.files.map((file) => ({
-    path: join(directory, file.path),
-    source: file.source,
-    role: file.role,
+  const accounts = keepOwners && process.getuid?.() === 0 ? await readAccounts() : undefined;
+  await extractArchive(tar, archive.files, directory, (file) => accounts?.ownerOf(file));
+  return archive.files.map(({ path, source, role, inside }) => ({
+    path: join(directory, path),
+    source,
+    role,
+    ...(inside === undefined ? {} : { inside }),
   }));
 }

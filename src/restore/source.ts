@@ -55,4 +55,6 @@ export interface PlacedFile {
   /** Where it lay on the source machine; relative file names of `files` sources are made absolute. */
   readonly source: string;
   readonly role: string;
+  /** The path by which the homeserver knew it, where that was another: it ran in a container. */
+  readonly inside?: string;
 }

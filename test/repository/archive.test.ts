@@ -1,6 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { lstat, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -98,6 +109,43 @@ describe('an archive', () => {
     }
   });
 
+  it('gives directories back with their mode, and links as they were, made after everything else', async () => {
+    const nothing = Buffer.alloc(0);
+    const tree: ArchiveInput[] = [
+      { ...input('/etc/x/link', ''), role: 'extra', type: 'symlink', target: '/etc/passwd', body: nothing },
+      { ...input('/etc/x', ''), role: 'extra', type: 'directory', mode: 0o750, body: nothing },
+      { ...input('/etc/x/file', 'content'), role: 'extra' },
+      { ...input('/etc/x/empty', ''), role: 'extra', type: 'directory', mode: 0o555, body: nothing },
+    ];
+    const archive = await buildArchive(tree);
+    await extractArchive(archive.tar, archive.files, target);
+    expect(await readlink(join(target, 'etc/x/link'))).toBe('/etc/passwd');
+    expect((await stat(join(target, 'etc/x'))).mode & 0o777).toBe(0o750);
+    expect((await stat(join(target, 'etc/x/empty'))).mode & 0o777).toBe(0o555);
+    expect(await readFile(join(target, 'etc/x/file'), 'utf8')).toBe('content');
+  });
+
+  it('tells GNU tar the owner of a file, by number and by name', async () => {
+    const owned = { ...input('/etc/x', 'x'), uid: 991, gid: 992, owner: 'synapse', group: 'matrix' };
+    const archive = await buildArchive([owned]);
+    await writeFile(join(root, 'archive.tar'), archive.tar);
+    const list = (...more: string[]) =>
+      spawnSync('tar', ['-tv', ...more, '-f', join(root, 'archive.tar')]).stdout.toString();
+    expect(list()).toMatch(/synapse\/matrix .* etc\/x\n$/);
+    expect(list('--numeric-owner')).toContain('991/992');
+    expect(archive.files[0]).toMatchObject({ uid: 991, gid: 992, owner: 'synapse', group: 'matrix' });
+  });
+
+  it('is given to the owners that the caller finds for them, which takes root', async () => {
+    const archive = await buildArchive([{ ...input('/etc/x', 'x'), owner: 'synapse' }, input('/etc/y', 'y')]);
+    const ownerOf = ({ owner }: ArchivedFile) => (owner === undefined ? undefined : { uid: 1234, gid: 1235 });
+    const extracted = extractArchive(archive.tar, archive.files, target, ownerOf);
+    if (process.getuid?.() !== 0) return expect(extracted).rejects.toMatchObject({ code: 'file-unwritable' });
+    await extracted;
+    expect(await stat(join(target, 'etc/x'))).toMatchObject({ uid: 1234, gid: 1235 });
+    expect(await stat(join(target, 'etc/y'))).toMatchObject({ uid: 0, gid: 0 });
+  });
+
   it('of nothing is an archive too', async () => {
     const archive = await buildArchive([]);
     await extractArchive(archive.tar, [], target);
@@ -183,6 +231,31 @@ describe('a hostile archive', () => {
     const tar = rawTar([{ name: 'a', body: 'a' }]);
     const declared = paths.map((path) => declare(path, 'a'));
     await expect(extractArchive(tar, declared, target)).rejects.toMatchObject({ code: 'archive-unsafe' });
+    expect(await here()).toEqual([]);
+  });
+
+  it('with a declared link is refused where a restore would read it, or where it leads elsewhere than declared', async () => {
+    const tar = rawTar([{ name: 'link', type: '2', link: '/etc/shadow' }]);
+    const link = { ...declare('link', ''), type: 'symlink', target: '/etc/shadow' } as const;
+    for (const hostile of [
+      { ...link, role: 'signing-key' },
+      { ...link, role: 'extra', target: 'elsewhere' },
+      { ...declare('link', ''), role: 'extra' },
+      { ...link, role: 'extra', type: 'directory' } as const,
+    ])
+      await expect(extractArchive(tar, [hostile], target)).rejects.toMatchObject({ code: 'archive-unsafe' });
+    expect(await here()).toEqual([]);
+  });
+
+  it('with a file below a declared link is refused', async () => {
+    const tar = rawTar([
+      { name: 'link', type: '2', link: '..' },
+      { name: 'link/outside', body: outside },
+    ]);
+    const link = { ...declare('link', ''), role: 'extra', type: 'symlink', target: '..' } as const;
+    await expect(extractArchive(tar, [link, declare('link/outside', outside)], target)).rejects.toMatchObject(
+      { code: 'archive-unsafe' },
+    );
     expect(await here()).toEqual([]);
   });
 

@@ -50,7 +50,8 @@ export const backupCommand = defineCommand<{
   exits: {
     ...OPENING_WITH_KEY,
     omissions:
-      'the snapshot is stored, but something was not there to be backed up, such as a media file, or a copy is not up to date',
+      'the snapshot is stored, but something was not there to be backed up, such as a media file, a copy is not up to date, or ' +
+      'signing key, secrets or server name are not those of the last backup',
     locked: EXIT_MEANING.locked,
     preflightRefused: 'the homeserver, its database or its media cannot be read; nothing was stored',
     softFail: EXIT_MEANING.softFail,
@@ -64,7 +65,7 @@ export const backupCommand = defineCommand<{
       output.print(describePlan(plan));
       return EXIT.ok;
     }
-    const { plan, commit, omissions, agreement } = await backup({
+    const { plan, commit, omissions, agreement, changes } = await backup({
       config: settings,
       repository: await repository(),
       tags: options.tag ?? [],
@@ -73,7 +74,8 @@ export const backupCommand = defineCommand<{
       progress: output.progress,
       signal,
     });
-    for (const warning of [...plan.warnings, ...omissions]) output.warn(warning);
+    for (const warning of [...changes.map(({ text }) => text), ...plan.warnings, ...omissions])
+      output.warn(warning);
     for (const [what, uris] of Object.entries(named(agreement))) output.warn(`${what}: ${uris}`);
     output.print(describeCommit(commit));
     const copies = await updateCopies({ repository: settings.repository, progress: output.progress, signal });
@@ -89,9 +91,11 @@ export const backupCommand = defineCommand<{
       omissions,
       media_without_file: agreement.missing,
       files_without_row: agreement.orphans,
+      changes,
       copies_behind: lagging,
     });
-    return omissions.length + lagging.length === 0 ? EXIT.ok : EXIT.omissions;
+    const alarms = changes.filter(({ alarm }) => alarm);
+    return omissions.length + alarms.length + lagging.length === 0 ? EXIT.ok : EXIT.omissions;
   },
 });
 

@@ -81,7 +81,8 @@ export const restoreCommand = defineCommand<RestoreFlags>({
       throw new LifeboatError('usage', 'restore needs --target DIR', { hint: 'Name a new directory.' });
     const repository = await context.repository();
     const { id } = await repository.resolve(input.arguments[0]!);
-    const source = await snapshotSource(repository, id, await mediaAccessOf(options, context));
+    const access = await mediaAccessOf(options, context);
+    const source = await snapshotSource(repository, id, { ...access, keepOwners: true });
     if (options.only !== undefined)
       return await restoreOnly(options.only, target, source, context, options.dryRun === true);
     const database = await databaseTarget(options.database, options.databasePasswordFile, env);

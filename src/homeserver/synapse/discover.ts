@@ -12,8 +12,9 @@ import {
   type Configuration,
 } from './configuration.ts';
 import { readDatabaseBlock } from './database-block.ts';
+import { containerPaths } from './container-paths.ts';
 import { readListeners } from './listeners.ts';
-import { findProgram } from './program.ts';
+import { findProgram, versionInContainer } from './program.ts';
 import { findReferencedFiles } from './referenced-files.ts';
 import { findRunningSynapse, type RunningSynapse } from './running.ts';
 import { findSecrets } from './secrets.ts';
@@ -30,10 +31,13 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
   const serverName = serverNameOf(configuration);
   const { running, disbelieved } = await runningWith(configuration, serverName);
   // Synapse resolves relative paths against its working directory (os.path.abspath in synapse/config/_base.py).
+  const container = containerPaths(options.paths ?? {});
   const base = resolve(
-    options.workingDirectory ?? running?.workingDirectory ?? dirname(configuration.files[0]!),
+    options.workingDirectory ??
+      running?.workingDirectory ??
+      (container.used ? '/' : dirname(configuration.files[0]!)),
   );
-  const absolute = (path: string): string => resolve(base, path);
+  const absolute = (path: string): string => container.outside(resolve(base, path));
 
   const signing = await findSigningKeys(configuration, serverName, absolute);
   const database = readDatabaseBlock(configuration, absolute);
@@ -50,13 +54,15 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
     role: 'homeserver-config',
     component: 'config',
   }));
+  const version =
+    options.container === undefined ? program?.version : await versionInContainer(options.container);
   const files = unique([...signing.files, ...configFiles, ...referenced.files, ...workers.files]);
   return {
     kind: 'synapse',
     serverName,
-    version: program?.version,
+    version,
     program: program?.program,
-    files,
+    files: files.map((file) => container.named(file)),
     signingKeys: signing.keys,
     database: database.target,
     mediaStorePath: absolute(stringAt(configuration, 'media_store_path') ?? 'media_store'),
@@ -69,11 +75,15 @@ export async function discoverSynapse(options: DiscoverOptions): Promise<Invento
       ...referenced.warnings,
       ...workers.warnings,
       ...providers.warnings,
-      ...settingWarnings(configuration),
+      ...settingWarnings(configuration, workers.ofMedia),
       ...pathWarnings(configuration, running, options, base),
       ...disbelieved,
       ...refused,
-      ...(program === undefined
+      ...container.unmapped([
+        ...files.map(({ path }) => path),
+        absolute(stringAt(configuration, 'media_store_path') ?? 'media_store'),
+      ]),
+      ...(version === undefined
         ? ['no Python interpreter with Synapse was found; its version is unknown']
         : []),
     ],
@@ -180,14 +190,14 @@ function unreadableKey(
   });
 }
 
-function settingWarnings(configuration: Configuration): string[] {
+function settingWarnings(configuration: Configuration, mediaWorkers: readonly string[]): string[] {
   const { merged } = configuration;
   const modules = [...listAt(configuration, 'modules'), ...listAt(configuration, 'password_providers')];
   const moduleNames = modules.map((each) =>
     isMap(each) && typeof each['module'] === 'string' ? each['module'] : '?',
   );
   return [
-    ...(merged['enable_media_repo'] === false
+    ...(merged['enable_media_repo'] === false && mediaWorkers.length === 0
       ? ['enable_media_repo is false: media of another media repository are not in the backup']
       : []),
     ...(merged['enable_local_media_storage'] === false
@@ -212,6 +222,7 @@ function pathWarnings(
     (key) => typeof merged[key] === 'string' && !merged[key].startsWith('/'),
   );
   const guessed =
+    options.paths === undefined &&
     running === undefined &&
     options.workingDirectory === undefined &&
     (paths.length > 0 || merged['media_store_path'] === undefined);

@@ -65,6 +65,21 @@ async function requireSynapse(program: string): Promise<Program> {
   });
 }
 
+/** Of the Synapse in a running container. Errors: `homeserver-config-invalid` when it cannot be asked, `command-missing`. */
+export async function versionInContainer(container: string): Promise<string> {
+  const { exitCode, stdout, stderr } = await runCommand(
+    ['docker', 'exec', container, 'python3', '-B', '-c', 'import synapse; print(synapse.__version__)'],
+    { timeoutMs: IMPORT_TIMEOUT_MS, check: false },
+  );
+  const version = stdout.trim();
+  if (exitCode === 0 && /^\d+\.\d+/.test(version)) return version;
+  throw new LifeboatError(
+    'homeserver-config-invalid',
+    `the container ${container} does not tell the version of its Synapse: ${stderr.trim().split('\n').at(-1) ?? ''}`,
+    { hint: 'Start the container, or correct homeserver.container in lifeboat.yaml.' },
+  );
+}
+
 /** Of a program that was named or chosen before. `undefined` when there is none, no Synapse in it, or root must not start it. */
 export async function synapseVersion(program: string): Promise<string | undefined> {
   const runner = await runnerIfThere(program, true);

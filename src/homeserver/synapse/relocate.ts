@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path';
 import type { PostgresTarget } from '../../database/port.ts';
+import { movedValue } from './placed-paths.ts';
 
 export interface NewPlace {
   readonly database: PostgresTarget;
@@ -47,7 +48,7 @@ export function relocate(merged: Readonly<Record<string, unknown>>, place: NewPl
   const logging = movedLogging(place.logging, place.runDirectory);
   if (logging !== undefined) settings['log_config'] = place.logConfigPath;
   for (const [name, value] of Object.entries(merged)) {
-    const moved = name in settings ? undefined : movedValue(value, place.placed);
+    const moved = name in settings ? undefined : movedValue(value, place.placed, name);
     if (moved !== undefined) settings[name] = moved;
   }
   const lines = Object.entries(settings).map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`);
@@ -76,14 +77,6 @@ function movedLogging(logging: unknown, directory: string): unknown {
 
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** A path that was restored elsewhere, or a list with such paths; undefined when nothing moved. */
-function movedValue(value: unknown, placed: Readonly<Record<string, string>>): unknown {
-  if (typeof value === 'string') return placed[value];
-  if (!Array.isArray(value) || !value.some((item) => typeof item === 'string' && item in placed))
-    return undefined;
-  return value.map((item: unknown) => (typeof item === 'string' ? (placed[item] ?? item) : item));
 }
 
 /** Settings of the connection pool are the admin's; only the address is new. */

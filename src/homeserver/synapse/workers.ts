@@ -1,9 +1,14 @@
 import { access, constants, readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { InventoryFile } from '../port.ts';
-import { isMap, valueAt, type Configuration } from './configuration.ts';
+import { isMap, valueAt, type Configuration, type YamlMap } from './configuration.ts';
 import { parseYaml } from '../../config/yaml.ts';
 import type { FoundFiles } from './referenced-files.ts';
+
+export interface FoundWorkers extends FoundFiles {
+  /** Names of those that serve media, instead of the main process. */
+  readonly ofMedia: readonly string[];
+}
 
 /** Where worker files lie by custom: beside homeserver.yaml, or in one of these below it. */
 const WORKER_DIRECTORIES = ['.', 'workers', 'conf.d', 'workers.d'];
@@ -15,7 +20,8 @@ const WORKER_DIRECTORIES = ['.', 'workers', 'conf.d', 'workers.d'];
 export async function findWorkers(
   configuration: Configuration,
   absolute: (path: string) => string,
-): Promise<FoundFiles> {
+): Promise<FoundWorkers> {
+  const ofMedia: string[] = [];
   const files: InventoryFile[] = [];
   const warnings: string[] = [];
   const names = new Set<string>();
@@ -29,7 +35,13 @@ export async function findWorkers(
     if (!isMap(parsed)) continue;
     if (typeof parsed['worker_app'] === 'string') {
       files.push({ path, role: 'worker-config', component: 'config' });
-      if (typeof parsed['worker_name'] === 'string') names.add(parsed['worker_name']);
+      const name = typeof parsed['worker_name'] === 'string' ? parsed['worker_name'] : path;
+      names.add(name);
+      if (servesMedia(parsed)) ofMedia.push(name);
+      if (typeof parsed['media_store_path'] === 'string')
+        warnings.push(
+          `${path}: media_store_path of a worker is ${absolute(parsed['media_store_path'])}; only that of homeserver.yaml is backed up`,
+        );
       const logConfig = parsed['worker_log_config'];
       if (typeof logConfig !== 'string') continue;
       if (await isReadable(absolute(logConfig)))
@@ -44,7 +56,12 @@ export async function findWorkers(
   }
   const missing = workerNames(configuration).filter((name) => !names.has(name));
   if (missing.length > 0) warnings.push(`no configuration file was found for worker ${missing.join(', ')}`);
-  return { files, warnings };
+  return { files, warnings, ofMedia };
+}
+
+/** docs/workers.md of Synapse, `synapse.app.media_repository`. */
+function servesMedia(worker: YamlMap): boolean {
+  return worker['enable_media_repo'] === true || worker['worker_app'] === 'synapse.app.media_repository';
 }
 
 async function yamlFilesAround({ files }: Configuration): Promise<string[]> {

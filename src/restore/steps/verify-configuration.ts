@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   configCheckArgv,
+  placedPaths,
   readConfigCheck,
   readConfiguration,
   synapseVersion,
@@ -80,22 +81,4 @@ async function* check({ source, program, exec, found }: RestoreContext): AsyncGe
 function signingKeyPath(keyFiles: readonly PlacedFile[]): string {
   // Without a file of its own the key stands inline in homeserver.yaml, and this path is not used.
   return keyFiles.find(({ role }) => role === 'signing-key')?.path ?? '/nonexistent';
-}
-
-/** Settings that name a file, as they stand in homeserver.yaml (absolute or relative), and where the restored file lies. */
-function placedPaths(
-  merged: Readonly<Record<string, unknown>>,
-  files: readonly PlacedFile[],
-): Record<string, string> {
-  const named = Object.values(merged)
-    .flat()
-    .filter((value): value is string => typeof value === 'string' && value !== '');
-  return Object.fromEntries(
-    named.flatMap((name) => {
-      const file = files.find(
-        ({ source }) => source === name || source.endsWith(`/${name.replace(/^\.\//, '')}`),
-      );
-      return file === undefined ? [] : [[name, file.path] as const];
-    }),
-  );
 }
