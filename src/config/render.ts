@@ -3,6 +3,13 @@ import { stringify } from 'yaml';
 export interface NewConfig {
   readonly homeserverConfig: readonly string[];
   readonly program: string | undefined;
+  /** Of a homeserver in a container: path in there -> path here. */
+  readonly paths?: Readonly<Record<string, string>> | undefined;
+  readonly container?: string | undefined;
+  /** As `database.via` has it. */
+  readonly databaseVia?: object | undefined;
+  /** Patterns of further files. */
+  readonly extra?: readonly string[] | undefined;
   readonly repository: string;
   /** How to reach it, as lifeboat.yaml has it. */
   readonly reach?: StoreReach | undefined;
@@ -28,7 +35,16 @@ export function renderConfig(values: NewConfig): string {
     kind: 'synapse',
     config: values.homeserverConfig,
     ...(values.program === undefined ? {} : { program: values.program }),
+    ...(values.paths === undefined ? {} : { paths: values.paths }),
+    ...(values.container === undefined ? {} : { container: values.container }),
   };
+  const database =
+    values.databaseVia === undefined
+      ? ''
+      : stringify({ database: { via: values.databaseVia } })
+          .replaceAll(/^/gm, '# ')
+          .replace(/# $/, '');
+  const { extra = [] } = values;
   const admin = values.adminKeyFile === undefined ? {} : { admin_key_file: values.adminKeyFile };
   const repository = {
     path: values.repository,
@@ -44,8 +60,8 @@ ${stringify({ version: 1, homeserver })}
 # database:
 #   user: backup
 #   password: {file: /etc/lifeboat/database-password}
-
-${stringify({ repository })}# The recovery identity is not on this host. Where drills run, name it:
+${database}
+${extra.length === 0 ? '' : `${stringify({ config: { extra } })}\n`}${stringify({ repository })}# The recovery identity is not on this host. Where drills run, name it:
 #   identity_file: /path/to/identity
 
 ${stringify({ retention: { keep_daily: 7, keep_weekly: 4, keep_monthly: 12, floor: 3 } })}`;

@@ -33,6 +33,7 @@ export {
 } from './synapse/launch.ts';
 export { placedPaths } from './synapse/placed-paths.ts';
 export { relocate, type NewPlace, type Relocated } from './synapse/relocate.ts';
+export { findLayouts, layoutOfFile, LAYOUTS, type FoundLayout } from './synapse/layouts/index.ts';
 export { findSurroundings } from './synapse/surroundings/index.ts';
 export { isOwnCode } from './synapse/own-code.ts';
 export { drawSamples, type Samples } from './synapse/samples.ts';

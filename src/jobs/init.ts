@@ -4,7 +4,7 @@ import { parseConfig, renderConfig, resolvePlace, type StoreReach } from '../con
 import type { Clock } from '../core/clock.ts';
 import { LifeboatError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
-import { homeserverOf } from '../homeserver/index.ts';
+import { homeserverOf, type FoundLayout } from '../homeserver/index.ts';
 import type { Inventory } from '../homeserver/port.ts';
 import { createRepository } from '../repository/index.ts';
 import { generateIdentity } from '../repository/seal.ts';
@@ -17,6 +17,8 @@ export interface InitOptions {
   /** homeserver.yaml, in the order of `-c` flags. */
   readonly homeserverConfig: readonly string[];
   readonly program?: string | undefined;
+  /** How the homeserver was installed, where that was found out. */
+  readonly layout?: FoundLayout | undefined;
   readonly repository: string;
   /** Of a server: how it is reached, now and by every backup. */
   readonly reach?: StoreReach | undefined;
@@ -53,10 +55,13 @@ export interface InitFiles {
 export async function planInit(
   options: InitOptions,
 ): Promise<{ readonly inventory: Inventory; readonly files: InitFiles }> {
-  const { homeserverConfig, program } = options;
+  const { homeserverConfig, layout } = options;
+  const program = options.program ?? layout?.program;
   const inventory = await homeserverOf('synapse').discover({
     configFiles: homeserverConfig.map((path) => resolve(path)),
     ...(program === undefined ? {} : { program }),
+    ...(layout?.paths === undefined ? {} : { paths: layout.paths }),
+    ...(layout?.container === undefined ? {} : { container: layout.container }),
   });
   const files = filesOf(options);
   for (const file of [files.configFile, files.hostKeyFile, files.adminKeyFile, files.identityFile]) {
@@ -69,9 +74,15 @@ export async function planInit(
 export async function initialise(options: InitOptions): Promise<InitOutcome> {
   const { inventory, files } = await planInit(options);
   const { configFile, hostKeyFile, adminKeyFile, identityFile, stateDirectory } = files;
+  const { layout } = options;
   const text = renderConfig({
     homeserverConfig: options.homeserverConfig.map((path) => resolve(path)),
-    program: inventory.program,
+    // Of a homeserver in a container the program is not on this machine; what is here may be another version.
+    program: layout?.container === undefined ? inventory.program : options.program,
+    paths: layout?.paths,
+    container: layout?.container,
+    databaseVia: layout?.databaseVia,
+    extra: layout?.extra,
     repository: resolvePlace('.', options.repository),
     reach: options.reach,
     hostKeyFile,

@@ -22,6 +22,7 @@ let deployment: WorkerDeployment;
 let config: Config;
 let first: { outcome: BackupOutcome; repository: Repository };
 let manifest: Manifest;
+let containerConfig: string;
 const identity = () => `${config.file.replace(/\.yaml$/, '')}-identity`;
 
 beforeAll(async () => {
@@ -38,6 +39,15 @@ beforeAll(async () => {
   await symlink('turnserver.conf', join(extra, 'link'));
   if (process.getuid?.() === 0) await chown(join(extra, 'turnserver.conf'), 991, 992);
   await appendFile(config.file, `\nconfig:\n  extra: ["${extra}"]\n`);
+  // As if it ran in a container: its configuration names paths that this machine does not have.
+  containerConfig = join(main.directory, 'in-container.yaml');
+  const text = await readFile(main.configFile, 'utf8');
+  await writeFile(containerConfig, text.replaceAll(main.directory, '/data'));
+  const settings = (await readFile(config.file, 'utf8')).replace(main.configFile, containerConfig);
+  await writeFile(
+    config.file,
+    settings.replace('kind: synapse\n', `kind: synapse\n  paths: {/data: ${main.directory}}\n`),
+  );
   config = await loadConfig(config.file, { LIFEBOAT_IDENTITY_FILE: identity() });
   first = await lab.backUp(config);
   manifest = await (await openAt(config.repository, systemClock)).manifest(first.outcome.commit.entry.id);
@@ -91,6 +101,15 @@ describe('a backup of a deployment with workers', () => {
   });
 });
 
+describe('a backup of a homeserver in a container', () => {
+  it('finds the files on the host, and keeps the paths by which the homeserver knows them', () => {
+    const { directory } = deployment.server;
+    const named = all().filter(({ role }) => role !== 'extra');
+    expect(named.length).toBeGreaterThan(8);
+    for (const { source, inside } of named) expect(inside).toBe(source.replace(directory, '/data'));
+  });
+});
+
 describe('a drill of a deployment with workers', () => {
   let report: DrillReport;
   beforeAll(async () => {
@@ -134,7 +153,8 @@ describe('a drill of a deployment with workers', () => {
 
 describe('the backup after', () => {
   it('says loudly that a signing key and a secret are others, once, and remembers no secret', async () => {
-    const { configFile, signingKeyFile } = deployment.server;
+    const { signingKeyFile } = deployment.server;
+    const configFile = containerConfig;
     expect(first.outcome.changes).toEqual([]);
     const [text, key] = [await readFile(configFile, 'utf8'), await readFile(signingKeyFile, 'utf8')];
     await writeFile(configFile, text.replace(/pepper: "[^"]*"/, 'pepper: "another pepper of the test"'));

@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { StoreReach } from '../../config/index.ts';
 import { EXIT, LifeboatError } from '../../core/errors.ts';
@@ -7,10 +6,12 @@ import type { Inventory } from '../../homeserver/port.ts';
 import type { CommandContext } from '../context.ts';
 import { defineCommand } from '../definition.ts';
 import { EXIT_MEANING } from '../exit.ts';
+import { chooseHomeserver } from '../homeserver-layout.ts';
 import { table } from '../terminal.ts';
 
 interface InitFlags {
   readonly homeserverConfig?: readonly string[];
+  readonly layout?: string;
   readonly config?: string;
   readonly recipient?: readonly string[];
   readonly identityOut?: string;
@@ -38,8 +39,12 @@ export const initCommand = defineCommand<InitFlags>({
   options: [
     {
       flags: '--homeserver-config <FILE>',
-      description: 'homeserver.yaml; repeat for each -c of Synapse (default: the usual places)',
+      description: 'homeserver.yaml; repeat for each -c of Synapse (default: the one that is found)',
       repeatable: true,
+    },
+    {
+      flags: '--layout <NAME>',
+      description: 'how it was installed, where several are found: debian, venv, compose, ansible, helm',
     },
     { flags: '--config <FILE>', description: 'where lifeboat.yaml is written (default: ./lifeboat.yaml)' },
     {
@@ -101,24 +106,26 @@ export const initCommand = defineCommand<InitFlags>({
         command: 'init',
         dry_run: true,
         server_name: inventory.serverName,
+        layout: settings.layout?.layout ?? null,
         files,
-        warnings: inventory.warnings,
+        warnings: [...inventory.warnings, ...(settings.layout?.notes ?? [])],
       });
-      output.print(describe(inventory, files, settings.repository));
+      output.print(describe(inventory, files, settings));
       return EXIT.ok;
     }
     requireWayForIdentity(settings, context);
     const { inventory, identity, files, repositoryId, recipients } = await initialise(settings);
-    for (const warning of inventory.warnings) output.warn(warning);
+    for (const warning of [...inventory.warnings, ...(settings.layout?.notes ?? [])]) output.warn(warning);
     output.message('summary', {
       command: 'init',
       repository: repositoryId,
       location: settings.repository,
       server_name: inventory.serverName,
+      layout: settings.layout?.layout ?? null,
       recipients,
       files,
     });
-    output.print(describe(inventory, files, settings.repository));
+    output.print(describe(inventory, files, settings));
     output.print('');
     if (identity !== undefined) {
       output.print(
@@ -143,9 +150,6 @@ const THIEF_SIMPLE =
 const THIEF_HARDENED =
   'Hardened mode: whoever takes over this host can neither read old snapshots nor forget them; deleting files of the repository is up to its disk.';
 
-/** Debian's package, and the volume of the official image. */
-const USUAL_PLACES = ['/etc/matrix-synapse/homeserver.yaml', '/data/homeserver.yaml'];
-
 async function settingsOf(options: InitFlags, { flags, env, clock }: CommandContext): Promise<InitOptions> {
   const repository = flags.repository ?? env['LIFEBOAT_REPOSITORY'];
   if (repository === undefined || repository === '') {
@@ -154,7 +158,7 @@ async function settingsOf(options: InitFlags, { flags, env, clock }: CommandCont
     });
   }
   return {
-    homeserverConfig: options.homeserverConfig ?? [await usualPlace()],
+    ...(await chooseHomeserver(options.homeserverConfig, options.layout)),
     program: options.program,
     repository,
     reach: reachOf(options, repository),
@@ -200,23 +204,6 @@ function given<Block extends object>(
     : (Object.fromEntries(entries) as { [Key in keyof Block]?: Exclude<Block[Key], undefined | ''> });
 }
 
-async function usualPlace(): Promise<string> {
-  for (const path of USUAL_PLACES) {
-    if (
-      await access(path).then(
-        () => true,
-        () => false,
-      )
-    )
-      return path;
-  }
-  throw new LifeboatError(
-    'usage',
-    `there is no homeserver.yaml in the usual places: ${USUAL_PLACES.join(', ')}`,
-    { hint: 'Name it with --homeserver-config FILE.' },
-  );
-}
-
 /** A secret that is printed where nobody reads it stays in a log for ever. */
 function requireWayForIdentity({ recipients, identityOut }: InitOptions, { output }: CommandContext): void {
   if (recipients.length > 0 || identityOut !== undefined || (output.interactive && !output.json)) return;
@@ -228,10 +215,11 @@ function requireWayForIdentity({ recipients, identityOut }: InitOptions, { outpu
 function describe(
   { serverName, version, files: found, signingKeys, database, mediaStorePath }: Inventory,
   files: InitFiles,
-  repository: string,
+  { repository, layout }: InitOptions,
 ): string {
   return table([
     ['server', serverName],
+    ...(layout === undefined ? [] : [['layout', `${layout.title}: ${layout.because}`]]),
     [
       'homeserver',
       `synapse ${version ?? 'of unknown version'}, ${found.length} files of configuration and keys`,

@@ -29,7 +29,7 @@ export async function findUnits(machine: Machine, configFiles: readonly string[]
     const name = path.slice(path.lastIndexOf('/') + 1);
     const text = await machine.read(path);
     if (text === undefined || names.has(name)) continue;
-    if (!/^matrix-synapse/.test(name) && !directories.some((directory) => mentions(text, directory)))
+    if (!name.startsWith('matrix-synapse') && !directories.some((directory) => mentions(text, directory)))
       continue;
     names.add(name);
     units.push(path);
@@ -55,7 +55,7 @@ export function environmentFiles(unit: string): string[] {
 }
 
 /** As a whole path: `/etc/synapse` is not mentioned by `/etc/synapse-admin`. */
-export function mentions(text: string, path: string): boolean {
+function mentions(text: string, path: string): boolean {
   const escaped = path.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
   return new RegExp(`${escaped}(?![\\w.-])`).test(text);
 }
