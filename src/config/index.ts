@@ -6,6 +6,7 @@ export type { Config } from './config.ts';
 export type { Hook, HookedJob, JobHooks } from './running.ts';
 export { findConfig, loadConfig, parseConfig } from './load.ts';
 export { placeOf } from './media.ts';
+export type { S3SyncSettings } from './media-s3.ts';
 export type { MediaSettings, RsyncSettings } from './media.ts';
 export { renderConfig, type NewConfig, type StoreReach } from './render.ts';
 export { configJsonSchema } from './schema.ts';

@@ -168,11 +168,10 @@ async function toConfig(
       lockTimeoutMs: database.lock_timeout,
       lanes: database.lanes,
     },
-    media: toMedia(
-      media,
-      base,
-      await secretAt(['media', 's3', 'secret_access_key'])(media.s3.secret_access_key),
-    ),
+    media: toMedia(media, base, {
+      s3: await secretAt(['media', 's3', 'secret_access_key'])(media.s3.secret_access_key),
+      s3Sync: await secretAt(['media', 's3_sync', 'secret_access_key'])(media.s3_sync?.secret_access_key),
+    }),
     repository: {
       ...store,
       path: placeFromEnvironment(env['LIFEBOAT_REPOSITORY']) ?? store.path,

@@ -1,6 +1,13 @@
 import { resolve } from 'node:path';
 import type { Secret } from '../core/secret.ts';
-import { mediaS3Schema, toMediaS3, type MediaS3Settings } from './media-s3.ts';
+import {
+  mediaS3Schema,
+  s3SyncSchema,
+  toMediaS3,
+  toS3Sync,
+  type MediaS3Settings,
+  type S3SyncSettings,
+} from './media-s3.ts';
 import { duration, rate, sshSchema, toSftp, type SftpSettings } from './store.ts';
 import { z } from './zod.ts';
 
@@ -11,11 +18,13 @@ export interface MediaSettings {
   readonly allowMissing: boolean;
   /** Ms. */
   readonly compareEveryMs: number;
-  readonly strategy: 'repository' | 'rsync';
+  readonly strategy: 'repository' | 'rsync' | 's3-sync';
   /** There with the strategy `rsync`. */
   readonly rsync: RsyncSettings | undefined;
   /** The bucket of the homeserver's storage provider. */
   readonly s3: MediaS3Settings;
+  /** There with the strategy `s3-sync`. */
+  readonly s3Sync: S3SyncSettings | undefined;
 }
 
 export interface RsyncSettings {
@@ -82,15 +91,20 @@ export const mediaSchema = z
         'How often a backup compares all rows with all files; others do not look at files whose content is stored. 0s: each.',
       ),
     strategy: z
-      .enum(['repository', 'rsync'])
+      .enum(['repository', 'rsync', 's3-sync'])
       .default('repository')
       .describe('Encrypted in the repository, or copied in clear to another place (docs/media.md).'),
     rsync: rsyncSchema.optional().describe('The strategy `rsync`.'),
     s3: mediaS3Schema,
+    s3_sync: s3SyncSchema.optional().describe('The strategy `s3-sync`.'),
   })
   .refine(({ strategy, rsync }) => strategy !== 'rsync' || rsync !== undefined, {
     message: 'the strategy rsync needs rsync.place',
     path: ['rsync'],
+  })
+  .refine(({ strategy, s3_sync }) => strategy !== 's3-sync' || s3_sync !== undefined, {
+    message: 'the strategy s3-sync needs s3_sync.place',
+    path: ['s3_sync'],
   })
   .refine(({ rsync }) => rsync?.source === undefined || !(isRemote(rsync.source) && isRemote(rsync.place)), {
     message: 'place and source cannot both be on other machines: run lifeboat on one of them',
@@ -100,7 +114,7 @@ export const mediaSchema = z
 export function toMedia(
   file: z.output<typeof mediaSchema>,
   base: string,
-  s3Secret: Secret | undefined,
+  secrets: { readonly s3: Secret | undefined; readonly s3Sync: Secret | undefined },
 ): MediaSettings {
   const maybe = (given: string | undefined) => (given === undefined ? undefined : resolve(base, given));
   const { rsync } = file;
@@ -117,7 +131,8 @@ export function toMedia(
       bandwidthLimit: rsync.bandwidth_limit,
       timeoutMs: rsync.timeout,
     },
-    s3: toMediaS3(file.s3, s3Secret, (given) => resolve(base, given)),
+    s3: toMediaS3(file.s3, secrets.s3, (given) => resolve(base, given)),
+    s3Sync: toS3Sync(file.s3_sync, secrets.s3Sync, (given) => resolve(base, given)),
   };
 }
 

@@ -215,9 +215,30 @@ async function readFile(
   return stored && { ...stored, content: stored.value };
 }
 
+async function compare(options: MediaOptions, source: MediaSource): Promise<Comparison> {
+  return { at: options.now, orphans: await orphansOf(options, source) };
+}
+
 /** Files of the backed-up classes that no row names: uploads after the snapshot, or leftovers. */
-async function compare({ catalogue, classes, now }: MediaOptions, source: MediaSource): Promise<Comparison> {
+async function orphansOf(
+  { catalogue, classes }: Pick<MediaRun, 'catalogue' | 'classes'>,
+  source: MediaSource,
+): Promise<Comparison['orphans']> {
   const orphans = boundedList();
   for await (const orphan of source.orphans(catalogue, classes)) orphans.add(orphan);
-  return { at: now, orphans: { listed: orphans.listed, count: orphans.count() } };
+  return { listed: orphans.listed, count: orphans.count() };
+}
+
+/** The same of directory and bucket. */
+export async function orphansAt(
+  run: Pick<MediaRun, 'catalogue' | 'classes'>,
+  directory: string,
+  bucket: MediaBucket | undefined,
+): Promise<Comparison['orphans']> {
+  const source = await openMediaSource(directory, bucket);
+  try {
+    return await orphansOf(run, source);
+  } finally {
+    source.close();
+  }
 }

@@ -1,4 +1,4 @@
-import type { Bucket, BucketObject } from '../storage/bucket.ts';
+import type { BucketObject, BucketReader } from '../storage/bucket.ts';
 import { comparePaths } from './walk.ts';
 
 /** Looks objects up by their keys, at best a thousand for one request: those that come in the order of keys. */
@@ -15,7 +15,7 @@ interface Known {
 }
 
 /** Holds one page of the listing. */
-export function createBucketCursor(bucket: Bucket, prefix: string): BucketCursor {
+export function createBucketCursor(bucket: BucketReader, prefix: string): BucketCursor {
   let known: Known | undefined;
   let last: Promise<unknown> = Promise.resolve();
 

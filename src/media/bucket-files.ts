@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
-import type { Bucket, BucketObject } from '../storage/bucket.ts';
+import type { BucketObject, BucketReader } from '../storage/bucket.ts';
 import { createBucketCursor } from './bucket-cursor.ts';
 import type { StableRead } from './directory.ts';
 import { requireSafePath, type MediaStat } from './regular-file.ts';
@@ -25,7 +25,7 @@ export interface BucketFiles {
 const PIECE_BYTES = 8 * 1024 * 1024;
 
 /** `prefix`: as in the homeserver's configuration, with the slash at its end if there is to be one. */
-export function createBucketFiles(bucket: Bucket, prefix: string): BucketFiles {
+export function createBucketFiles(bucket: BucketReader, prefix: string): BucketFiles {
   const cursor = createBucketCursor(bucket, prefix);
   const keyOf = (path: string): string => {
     requireSafePath(path);
@@ -98,7 +98,10 @@ export function createBucketFiles(bucket: Bucket, prefix: string): BucketFiles {
 }
 
 /** Fails with `media-changed` or `object-missing` when it is replaced or deleted meanwhile. */
-async function* pieces(bucket: Bucket, { key, sizeBytes, etag }: BucketObject): AsyncGenerator<Uint8Array> {
+export async function* pieces(
+  bucket: BucketReader,
+  { key, sizeBytes, etag }: BucketObject,
+): AsyncGenerator<Uint8Array> {
   for (let offset = 0; offset < sizeBytes; offset += PIECE_BYTES) {
     const range = { offset, length: Math.min(PIECE_BYTES, sizeBytes - offset) };
     const piece = await bucket.get(key, { range, etag });

@@ -1,4 +1,4 @@
-import type { Bucket } from '../storage/bucket.ts';
+import type { BucketReader } from '../storage/bucket.ts';
 import { createBucketFiles } from './bucket-files.ts';
 import { openMediaDirectory } from './directory.ts';
 import { mergeByPath } from './merge.ts';
@@ -22,9 +22,13 @@ export async function openDirectorySource(path: string): Promise<MediaSource> {
 
 /**
  * A directory together with a bucket that has more, or fewer, of the same files: what a storage provider of Synapse leaves.
- * Synapse itself looks into the directory first; so does this. Errors: `media-unreadable`, those of `Bucket`.
+ * Synapse itself looks into the directory first; so does this. Errors: `media-unreadable`, those of `BucketReader`.
  */
-export async function openUnionSource(path: string, bucket: Bucket, prefix: string): Promise<MediaSource> {
+export async function openUnionSource(
+  path: string,
+  bucket: BucketReader,
+  prefix: string,
+): Promise<MediaSource> {
   const directory = await openMediaDirectory(path);
   const files = createBucketFiles(bucket, prefix);
   return {

@@ -152,6 +152,7 @@ export const mediaFileSchema = z.strictObject({
   sha256,
   blobs: z.array(sha256),
   mediaClass: z.string(),
+  object: z.strictObject({ key: relativePath.optional(), versionId: z.string().optional() }).optional(),
 }) satisfies z.ZodType<MediaFile>;
 
 /** A line of a shard: the file, and for each of its blobs its place, with the number of its pack in the header. */

@@ -128,6 +128,9 @@ export interface MediaFile {
   readonly blobs: readonly string[];
   /** `local_content`, `local_thumbnails`, ... */
   readonly mediaClass: string;
+  /** Of a file in a bucket (`s3-sync`): the version of the object, and its name where that is not the path. */
+  readonly object?:
+    { readonly key?: string | undefined; readonly versionId?: string | undefined } | undefined;
 }
 
 /** A tar in an age file of its own (`archives/<sha256>.age`), so that keys can be recovered with two commands. */

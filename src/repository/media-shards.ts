@@ -120,8 +120,8 @@ function shardText(rows: Shard['rows'], table: BlobTable, keyOf: (number: number
       if (!numbers.has(pack)) numbers.set(pack, numbers.size);
       return [numbers.get(pack), offset, storedBytes];
     });
-    const { path, sizeBytes, sha256, blobs, mediaClass } = file;
-    return JSON.stringify({ path, sizeBytes, sha256, mediaClass, blobs, in: inside });
+    const { path, sizeBytes, sha256, blobs, mediaClass, object } = file;
+    return JSON.stringify({ path, sizeBytes, sha256, mediaClass, blobs, object, in: inside });
   });
   const header = JSON.stringify({ v: 1, packs: [...numbers.keys()].map(keyOf) });
   return `${[header, ...lines].join('\n')}\n`;

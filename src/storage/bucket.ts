@@ -19,7 +19,7 @@ export interface BucketPlace {
  * Whole keys, no prefix of its own. What fails for the moment is tried again.
  * Errors: `store-denied` (credentials, permissions, clock, certificate), `store-unreachable`, `media-unreadable` (no such bucket).
  */
-export interface Bucket {
+export interface BucketReader {
   /** For messages; without credentials. */
   readonly location: string;
   /** Up to 1,000 objects with this prefix whose keys come after `after`, in the byte order of their keys. */
@@ -36,6 +36,26 @@ export interface Bucket {
   /** Ends the connections. */
   close(): void;
 }
+
+export interface Bucket extends BucketReader {
+  /** Both create, and do nothing where there is an object already. */
+  put(key: string, content: Uint8Array): Promise<WrittenObject | 'exists'>;
+  /** For what does not fit into memory, in parts. */
+  upload(
+    key: string,
+    sizeBytes: number,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<WrittenObject | 'exists'>;
+  /** The server copies, at most 5 GiB. Replaces what is there: look before. Undefined: the source is gone. */
+  copy(
+    from: { readonly bucket: string } & Pick<BucketObject, 'key' | 'etag'>,
+    key: string,
+  ): Promise<WrittenObject | 'changed' | undefined>;
+  /** Does it keep versions? Undefined: the credentials may not ask. */
+  versioning(): Promise<boolean | undefined>;
+}
+
+export type WrittenObject = Pick<BucketObject, 'etag' | 'versionId' | 'sha256'>;
 
 export interface BucketPage {
   readonly objects: readonly BucketObject[];

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createBucketCursor } from '../../src/media/bucket-cursor.ts';
 import { createBucketFiles } from '../../src/media/bucket-files.ts';
 import { openUnionSource } from '../../src/media/union.ts';
-import type { Bucket, BucketObject } from '../../src/storage/bucket.ts';
+import type { BucketObject, BucketReader } from '../../src/storage/bucket.ts';
 import { all, catalogueOf, sha256, store } from './store.ts';
 
 const PAGE = 3;
@@ -20,7 +20,7 @@ function bucketOf(contents: Record<string, string>) {
       .digest('hex')}"`;
     return bytes && { key, sizeBytes: bytes.length, etag, modified: new Date(0) };
   };
-  const bucket: Bucket = {
+  const bucket: BucketReader = {
     location: 's3:test/bucket',
     page: async (prefix, after) => {
       requests.page += 1;

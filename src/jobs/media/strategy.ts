@@ -6,6 +6,7 @@ import type { MediaComponent } from '../../repository/manifest.ts';
 import type { BackupWriter } from '../../repository/port.ts';
 import { backUpMedia } from '../backup-media.ts';
 import { requireMediaThere } from '../media-presence.ts';
+import { syncToBucket } from './s3-sync.ts';
 import { mediaBucket, mediaDirectory, openMediaSource } from '../sources.ts';
 import { rsyncStrategy } from './rsync.ts';
 
@@ -52,15 +53,20 @@ export function mediaStrategy(config: Config, inventory: Inventory): MediaStrate
   const directory = mediaDirectory(config, inventory);
   const bucket = mediaBucket(config, inventory);
   const ignored = bucket === undefined && inventory.mediaBucket !== undefined;
-  const { strategy, rsync } = config.media;
+  const { strategy, rsync, s3Sync } = config.media;
   if (strategy === 'rsync' && rsync !== undefined)
     return rsyncStrategy(rsync, directory, inventory.mediaBucket !== undefined);
+  const from =
+    bucket === undefined ? directory : `${directory} and the bucket ${bucket.bucket}/${bucket.prefix}`;
+  const syncing = strategy === 's3-sync' ? s3Sync : undefined;
   return {
-    source:
-      bucket === undefined ? directory : `${directory} and the bucket ${bucket.bucket}/${bucket.prefix}`,
+    source: syncing === undefined ? from : `${from}, copied to ${syncing.place}`,
     warnings: ignored ? ['media.s3.ignore: media that lie only in the bucket are not in the backup'] : [],
     requireThere: (catalogue) => requireMediaThere(catalogue, directory, bucket),
-    backUp: (run) => backUpMedia({ ...run, directory, bucket }),
+    backUp: (run) =>
+      syncing === undefined
+        ? backUpMedia({ ...run, directory, bucket })
+        : syncToBucket(run, { settings: syncing, directory, bucket }),
     hashes: (paths) => hashesAt(paths, directory, bucket),
   };
 }

@@ -10,6 +10,7 @@ import { isLifeboatError, LifeboatError } from '../../core/errors.ts';
 import type { Bucket, BucketObject, BucketPage, BucketPlace } from '../bucket.ts';
 import type { ByteRange } from '../port.ts';
 import { repeater, type RetryPolicy } from '../retrying.ts';
+import { copyObject, isVersioned, putBytes, uploadParts } from './bucket-write.ts';
 import { createClient } from './client.ts';
 import { nameOf, s3Error, statusOf } from './errors.ts';
 import { collect } from './store.ts';
@@ -51,6 +52,20 @@ export async function openS3Bucket(place: BucketPlace, retry?: RetryPolicy): Pro
       await asking(`look at ${key}`, 's3:GetObject', () => headObject(client, bucket, key)),
     get: async (key, options = {}) =>
       await asking(`read ${key}`, 's3:GetObject', () => getObject(client, bucket, key, options)),
+    put: async (key, content) =>
+      await asking(`write ${key}`, 's3:PutObject', () =>
+        putBytes({ client, Bucket: bucket, Key: key }, content),
+      ),
+    // Its parts are tried again each; the content can be read once only.
+    upload: async (key, sizeBytes, content) =>
+      await uploadParts({ client, Bucket: bucket, Key: key }, sizeBytes, content, (ask) =>
+        asking(`write ${key}`, 's3:PutObject', ask),
+      ),
+    copy: async (from, key) =>
+      await asking(`copy ${from.key} to ${key}`, 's3:GetObject and s3:PutObject', () =>
+        copyObject({ client, Bucket: bucket, Key: key }, from),
+      ),
+    versioning: async () => await asking('look', 's3:GetBucketVersioning', () => isVersioned(client, bucket)),
     close: () => client.destroy(),
   };
 }
