@@ -185,7 +185,8 @@ describe('media copied from bucket and directory into another bucket', () => {
 
   it('are told to be damaged when an object is not what the snapshot says, or gone with all its versions', async () => {
     const { outcome, repository } = await lab.backUp(config);
-    const [row] = await rowsOf(repository, outcome.commit.entry.id);
+    const rows = await rowsOf(repository, outcome.commit.entry.id);
+    const row = rows.find(({ path }) => path === onlyOnDisk);
     const Key = `backup/media/${row!.path}`;
     const VersionId = row!.object!.versionId!;
     await server.admin.send(new DeleteObjectCommand({ Bucket: target, Key, VersionId }));
