@@ -3,6 +3,7 @@
 //
 //   node scripts/setup.mjs [--for tests]
 import { parseArgs } from 'node:util';
+import { docker } from './setup/docker.mjs';
 import { nodePackages } from './setup/node-packages.mjs';
 import { postgresMajors } from './setup/postgres-majors.mjs';
 import { systemPrograms } from './setup/system-programs.mjs';
@@ -17,7 +18,7 @@ const parts = [
   nodePackages(),
   systemPrograms({ forTests }),
   synapse(),
-  ...(forTests ? [synapseS3(), versitygw(), postgresMajors()] : []),
+  ...(forTests ? [synapseS3(), versitygw(), postgresMajors(), docker()] : []),
 ];
 
 try {

@@ -1,6 +1,7 @@
 import type { Secret } from '../core/secret.ts';
 import type { MediaSettings } from './media.ts';
 import type { HookedJob, JobHooks, Priority } from './running.ts';
+import type { DatabaseWay } from './database-way.ts';
 import type { CopyPlace, StorePlace } from './store.ts';
 
 /** lifeboat.yaml as the program uses it: absolute paths, milliseconds, secrets read. */
@@ -55,6 +56,9 @@ export interface DatabaseOverrides {
   readonly database: string | undefined;
   readonly sslMode: 'disable' | 'require' | 'verify-ca' | 'verify-full' | undefined;
   readonly sslRootCert: string | undefined;
+  readonly sslCert: string | undefined;
+  readonly sslKey: string | undefined;
+  readonly via: DatabaseWay | undefined;
   readonly clientDirectory: string | undefined;
   /** How long others may wait behind the backup. */
   readonly yieldAfterMs: number;

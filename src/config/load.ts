@@ -6,6 +6,7 @@ import { LifeboatError, messageOf } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import type { Config } from './config.ts';
 import { parseConfigDocument, type YamlDocument } from './document.ts';
+import { toDatabaseWay } from './database-way.ts';
 import { configSchema, type ConfigFile } from './schema.ts';
 import { toMedia } from './media.ts';
 import { nearest } from './nearest.ts';
@@ -163,6 +164,9 @@ async function toConfig(
       database: database.database,
       sslMode: database.sslmode,
       sslRootCert: maybe(database.sslrootcert),
+      sslCert: maybe(database.sslcert),
+      sslKey: maybe(database.sslkey),
+      via: database.via === undefined ? undefined : toDatabaseWay(database.via, at),
       clientDirectory: maybe(database.client_directory),
       yieldAfterMs: database.yield_after,
       lockTimeoutMs: database.lock_timeout,

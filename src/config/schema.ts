@@ -2,6 +2,7 @@ import { z } from './zod.ts';
 import { mediaSchema } from './media.ts';
 import { hooksSchema, prioritySchema } from './running.ts';
 import { copySchema, duration, secret, storeShape } from './store.ts';
+import { viaSchema } from './database-way.ts';
 
 /**
  * lifeboat.yaml, strictly: an unknown key is an error, because a misspelt retention rule would lose backups.
@@ -46,6 +47,11 @@ export const configSchema = z.strictObject({
       database: z.string().optional().describe('Name of the database.'),
       sslmode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).optional().describe('As in libpq.'),
       sslrootcert: path.optional().describe('Certificate authority of the database server.'),
+      sslcert: path.optional().describe('Client certificate, where the server wants one.'),
+      sslkey: path.optional().describe('Its key, readable by nobody else.'),
+      via: viaSchema
+        .optional()
+        .describe('How to get to where the database can be reached (docs/database-ways.md).'),
       client_directory: path
         .optional()
         .describe('Directory of pg_dump, pg_restore and psql, where the newest found is not wanted.'),

@@ -33,3 +33,5 @@ export { sourceState } from './postgres/source-state.ts';
 export { vacuumState, vacuumWarning } from './postgres/vacuum-pressure.ts';
 export { saferClient } from './postgres/client-version.ts';
 export { clientEnvironment, newestClient, withPasswordFile } from './postgres/client.ts';
+export { describeDumpClient } from './postgres/dump-client.ts';
+export { describeWay } from './ways/commands.ts';

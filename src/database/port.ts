@@ -1,7 +1,9 @@
+import type { DatabaseWay } from '../config/index.ts';
 import type { Secret } from '../core/secret.ts';
 
-/** How to reach one database. `host` is a name, an address, or the directory of a Unix socket. */
+/** How to reach one database. */
 export interface PostgresTarget {
+  /** A name, an address, or the directory of a Unix socket, as seen from the far side of `way`; '' is where PostgreSQL listens there by default. */
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -9,6 +11,10 @@ export interface PostgresTarget {
   readonly database: string;
   readonly sslMode?: 'disable' | 'require' | 'verify-ca' | 'verify-full' | undefined;
   readonly sslRootCert?: string | undefined;
+  readonly sslCert?: string | undefined;
+  readonly sslKey?: string | undefined;
+  /** Without it the database is reached from here. */
+  readonly way?: DatabaseWay | undefined;
 }
 
 /** One connection; all queries run on it one after the other. Errors: `database-unreachable`, `database-denied`. */

@@ -13,4 +13,5 @@ export { findProgram, requireProgram } from './find-program.ts';
 export { runGroup } from './run-group.ts';
 export { runCommand, type CommandResult, type RunOptions } from './run-command.ts';
 export { startService, type Service, type ServiceOptions } from './service.ts';
+export { fromOurEnvironment, leavesHostUnchecked, sshEnvironment, sshSettings } from './ssh-settings.ts';
 export { streamIn, streamOut, type StreamOptions } from './stream.ts';

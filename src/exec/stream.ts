@@ -4,6 +4,8 @@ import { messageOf } from '../core/errors.ts';
 import { childError, programOf, ruled, type ChildOptions } from './child.ts';
 
 export interface StreamOptions extends ChildOptions {
+  /** Of streamOut: written to standard input, which then stays open as long as both of us live; its end tells the child of ours. */
+  readonly heldInput?: string | undefined;
   /** Whether what the child said and how it ended is good; by default exit status 0. Returns what is wrong. */
   readonly judge?: ((stderr: string) => string | undefined) | undefined;
 }
@@ -21,10 +23,12 @@ export function streamOut(
 ): { stdout: Readable; done: Promise<{ stderr: string }> } {
   const child = execa(...programOf(argv), {
     ...ruled(options),
-    stdin: 'ignore',
+    stdin: options.heldInput === undefined ? 'ignore' : 'pipe',
     buffer: { stdout: false },
     maxBuffer: STDERR_KEPT,
   });
+  // EPIPE says only that the child is gone; why stands in its exit status.
+  child.stdin?.on('error', () => undefined).write(options.heldInput);
   const stdout = new PassThrough();
   child.stdout?.on('error', (error) => stdout.destroy(error)).pipe(stdout, { end: false });
   stdout.on('close', () => {

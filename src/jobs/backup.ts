@@ -6,7 +6,7 @@ import { join } from 'node:path';
  */
 import type { Config } from '../config/index.ts';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
-import { connect, databaseInfo } from '../database/index.ts';
+import { connect, databaseInfo, describeDumpClient, describeWay } from '../database/index.ts';
 import type { PostgresTarget } from '../database/port.ts';
 import { homeserverOf } from '../homeserver/index.ts';
 import type { Homeserver, Inventory } from '../homeserver/port.ts';
@@ -48,7 +48,15 @@ export interface BackupOptions {
 export interface BackupPlan {
   readonly serverName: string;
   readonly homeserver: string;
-  readonly database: { readonly name: string; readonly bytes: number; readonly serverVersion: string };
+  readonly database: {
+    readonly name: string;
+    readonly bytes: number;
+    readonly serverVersion: string;
+    /** `docker container synapse-db` */
+    readonly via?: string | undefined;
+    /** `pg_dump 15.18 of this host`; only where it was looked for. */
+    readonly client?: string | undefined;
+  };
   readonly mediaDirectory: string;
   readonly mediaClasses: readonly string[];
   readonly keyFiles: readonly string[];
@@ -81,7 +89,13 @@ export async function planBackup(config: Config): Promise<BackupPlan> {
   await sources.kind.facts(session, sources.inventory);
   if (!config.media.allowMissing) await sources.media.requireThere(sources.kind.catalogue(session));
   const info = await databaseInfo(session);
-  return describe(config, sources, info);
+  const plan = describe(config, sources, info);
+  const client = await describeDumpClient(
+    sources.database,
+    info.serverVersion,
+    config.database.clientDirectory,
+  );
+  return { ...plan, database: { ...plan.database, client } };
 }
 
 /** Errors: as `planBackup`, `database-dump-failed`, `disk-full`, `interrupted`; nothing is visible unless it resolves. */
@@ -282,7 +296,12 @@ function describe(
   return {
     serverName: inventory.serverName,
     homeserver: `${sources.kind.kind} ${sources.version}`,
-    database: { name: info.name, bytes: info.sizeBytes, serverVersion: info.serverVersion },
+    database: {
+      name: info.name,
+      bytes: info.sizeBytes,
+      serverVersion: info.serverVersion,
+      via: sources.database.way === undefined ? undefined : describeWay(sources.database.way),
+    },
     mediaDirectory: sources.media.source,
     mediaClasses: config.media.classes,
     keyFiles: filesOf('keys'),

@@ -6,7 +6,14 @@ import type { Config } from '../config/index.ts';
 import type { Clock } from '../core/clock.ts';
 import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
 import { formatDuration } from '../core/units.ts';
-import { connect, databaseInfo, newestClient, saferClient } from '../database/index.ts';
+import {
+  connect,
+  databaseInfo,
+  describeDumpClient,
+  describeWay,
+  newestClient,
+  saferClient,
+} from '../database/index.ts';
 import { createProcessEnvironment } from '../environment/index.ts';
 import { homeserverOf } from '../homeserver/index.ts';
 import type { Inventory } from '../homeserver/port.ts';
@@ -25,9 +32,11 @@ export async function* examine(config: Config | undefined, clock: Clock): AsyncG
     yield* examineSources(config);
     yield* examineRepository(config, clock);
   }
-  yield await look('doctor.clients', 'pg_dump and pg_restore are there', async () => {
+  // Over a way pg_dump may be one of the far side, which doctor.dump-client finds out.
+  const needed = config?.database.via === undefined ? ['pg_dump', 'pg_restore'] : ['pg_restore'];
+  yield await look('doctor.clients', `${needed.join(' and ')} can be run`, async () => {
     const clients = await Promise.all(
-      ['pg_dump', 'pg_restore'].map((name) => newestClient(name, config?.database.clientDirectory)),
+      needed.map((name) => newestClient(name, config?.database.clientDirectory)),
     );
     const observed = clients.map(({ path, version }) => `${path} (${version})`).join(', ');
     const holes = clients.flatMap(({ path, version }) => {
@@ -59,14 +68,21 @@ async function* examineSources(config: Config): AsyncGenerator<Check> {
   });
   const { inventory } = found;
   if (inventory === undefined) return;
+  let serverVersion: string | undefined;
   yield await look('doctor.database', 'the database can be read, and is this homeserver’s', async () => {
-    await using session = await connect(databaseTarget(config, inventory), {
-      applicationName: 'lifeboat:doctor',
-    });
+    const target = databaseTarget(config, inventory);
+    await using session = await connect(target, { applicationName: 'lifeboat:doctor' });
     await homeserverOf(inventory.kind).facts(session, inventory);
-    const { name, serverVersion } = await databaseInfo(session);
-    return `${name}, PostgreSQL ${serverVersion}`;
+    const info = await databaseInfo(session);
+    serverVersion = info.serverVersion;
+    const through = target.way === undefined ? '' : `, through ${describeWay(target.way)}`;
+    return `${info.name}, PostgreSQL ${serverVersion}${through}`;
   });
+  const known = serverVersion;
+  if (known !== undefined)
+    yield await look('doctor.dump-client', 'a pg_dump is new enough for it', () =>
+      describeDumpClient(databaseTarget(config, inventory), known, config.database.clientDirectory),
+    );
   yield await look('doctor.media', 'the media store can be read', async () => {
     await openMediaDirectory(mediaDirectory(config, inventory));
     return mediaDirectory(config, inventory);

@@ -1,4 +1,5 @@
 import type { Config } from '../config/index.ts';
+import { LifeboatError } from '../core/errors.ts';
 import type { PostgresTarget } from '../database/port.ts';
 import type { Inventory } from '../homeserver/port.ts';
 import type { MediaBucket } from '../media/port.ts';
@@ -6,19 +7,54 @@ import type { MediaSource } from '../media/source.ts';
 import { openDirectorySource, openUnionSource } from '../media/union.ts';
 import { openBucket } from '../storage/open.ts';
 
-/** What lifeboat.yaml says wins over what the homeserver's configuration says. */
+/** What lifeboat.yaml says wins over what the homeserver's configuration says. Errors: `config-invalid`. */
 export function databaseTarget(config: Config, inventory: Inventory): PostgresTarget {
   const given = config.database;
   const found = inventory.database;
-  return {
-    host: given.host ?? found.host,
-    port: given.port ?? found.port,
+  const way = given.via;
+  // Inside the container PostgreSQL is not where the homeserver sees it from outside.
+  const inside = way?.container !== undefined;
+  const sslMode = given.sslMode ?? found.sslMode;
+  const target = {
+    host: given.host ?? (inside ? '' : found.host),
+    port: given.port ?? (inside ? 5432 : found.port),
     user: given.user ?? found.user,
     password: given.password ?? found.password,
     database: given.database ?? found.database,
-    sslMode: given.sslMode ?? found.sslMode,
+    sslMode,
     sslRootCert: given.sslRootCert ?? found.sslRootCert,
+    sslCert: given.sslCert ?? found.sslCert,
+    sslKey: given.sslKey ?? found.sslKey,
   };
+  if (way === undefined) return target;
+  requireNoTls(config, target);
+  // The way is the protection; its last stretch is on one machine.
+  return {
+    ...target,
+    way,
+    sslMode: undefined,
+    sslRootCert: undefined,
+    sslCert: undefined,
+    sslKey: undefined,
+  };
+}
+
+/** Behind a way the last stretch is not encrypted; where somebody wanted it to be, that must not pass in silence. */
+function requireNoTls(config: Config, { host, sslMode }: PostgresTarget): void {
+  if (sslMode === undefined || sslMode === 'disable' || isOfOneMachine(host)) return;
+  throw new LifeboatError(
+    'config-invalid',
+    `${config.file}: database.via leads to ${host} without TLS, and sslmode is ${sslMode}`,
+    {
+      hint: 'Let database.via end on the machine of the database, or set database.sslmode: disable where the network between is trusted.',
+    },
+  );
+}
+
+function isOfOneMachine(host: string): boolean {
+  return (
+    host === '' || host.startsWith('/') || host === 'localhost' || host === '::1' || host.startsWith('127.')
+  );
 }
 
 export function mediaDirectory(config: Config, inventory: Inventory): string {

@@ -121,6 +121,8 @@ function describePlan(plan: BackupPlan): string {
       'database',
       `${plan.database.name}, ${formatBytes(plan.database.bytes)}, PostgreSQL ${plan.database.serverVersion}`,
     ],
+    ...(plan.database.via === undefined ? [] : [['through', plan.database.via]]),
+    ...(plan.database.client === undefined ? [] : [['dumped by', plan.database.client]]),
     ['media', `${plan.mediaDirectory}: ${plan.mediaClasses.join(', ')}`],
     ...list('keys', plan.keyFiles),
     ...list('configuration', plan.configFiles),

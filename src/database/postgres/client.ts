@@ -1,10 +1,11 @@
-import { lstat, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LifeboatError } from '../../core/errors.ts';
 import { findProgram, runCommand } from '../../exec/index.ts';
 import type { PostgresTarget } from '../port.ts';
+import { openForward } from '../ways/forward.ts';
 import { compareVersions } from './client-version.ts';
+import { privateDirectory } from './private-directory.ts';
 
 /** Debian keeps each major apart; the wrapper in /usr/bin is not always the newest. */
 const VERSIONED = '/usr/lib/postgresql';
@@ -62,56 +63,26 @@ export function clientEnvironment(target: PostgresTarget, applicationName: strin
     PGAPPNAME: applicationName,
     ...(target.sslMode === undefined ? {} : { PGSSLMODE: target.sslMode }),
     ...(target.sslRootCert === undefined ? {} : { PGSSLROOTCERT: target.sslRootCert }),
+    ...(target.sslCert === undefined ? {} : { PGSSLCERT: target.sslCert }),
+    ...(target.sslKey === undefined ? {} : { PGSSLKEY: target.sslKey }),
   };
 }
 
 /**
- * Runs something with the password in a 0600 PGPASSFILE of a 0700 directory (libpq ignores a readable one), removed at the
- * end. An environment variable would be readable by every process of the same user.
+ * Runs something that starts client programs of this machine, with what they need beside `clientEnvironment`: the password in a
+ * 0600 PGPASSFILE (libpq ignores a readable one; an environment variable would be readable by every process of the same user), and
+ * where the database is reached by a way, a socket that leads there. Both lie in a 0700 directory that is removed at the end.
  */
 export async function withPasswordFile<T>(
   target: PostgresTarget,
   use: (env: Record<string, string>) => Promise<T>,
 ): Promise<T> {
-  if (target.password === undefined) return use({});
-  await (swept ??= sweepPasswordFiles());
-  const directory = await mkdtemp(join(tmpdir(), `${await prefixHere()}${process.pid}-`));
-  try {
-    const file = join(directory, 'pgpass');
-    await writeFile(file, `*:*:*:*:${target.password.reveal().replace(/[\\:]/g, '\\$&')}\n`, { mode: 0o600 });
-    return await use({ PGPASSFILE: file });
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
-}
-
-const PASSWORD_PREFIX = 'lifeboat-pg-';
-let swept: Promise<void> | undefined;
-
-/** What processes that were killed have left: a password in clear, if only for their own user. */
-async function sweepPasswordFiles(): Promise<void> {
-  const prefix = await prefixHere();
-  for (const name of await readdir(tmpdir()).catch((): string[] => [])) {
-    const pid = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
-    const path = join(tmpdir(), name);
-    if (pid === undefined || isAlive(Number(pid))) continue;
-    const found = await lstat(path).catch(() => undefined);
-    if (found?.isDirectory() === true && found.uid === process.getuid?.())
-      await rm(path, { recursive: true, force: true }).catch(() => undefined);
-  }
-}
-
-/** With the process namespace: in another container on the same /tmp the same number is another process (pid_namespaces(7)). */
-async function prefixHere(): Promise<string> {
-  const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
-  return `${PASSWORD_PREFIX}${/\d+/.exec(namespace)?.[0] ?? 'unknown'}-`;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
+  const { password, way } = target;
+  if (password === undefined && way === undefined) return use({});
+  await using directory = await privateDirectory();
+  await using forward = way === undefined ? undefined : await openForward(way, target, directory.path);
+  if (password === undefined) return await use({ ...forward?.env });
+  const file = join(directory.path, 'pgpass');
+  await writeFile(file, `*:*:*:*:${password.reveal().replace(/[\\:]/g, '\\$&')}\n`, { mode: 0o600 });
+  return await use({ ...forward?.env, PGPASSFILE: file });
 }

@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import Cursor from 'pg-cursor';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
+import { describeWay } from '../ways/commands.ts';
+import { RelayedConnection } from '../ways/relay.ts';
+import { insistsOnTls, tlsOptions } from './tls.ts';
 import type { PostgresSession, PostgresTarget } from '../port.ts';
 
 export interface ConnectOptions {
@@ -23,6 +25,17 @@ const NO_TIMEOUTS = `SELECT set_config(name, '0', false) FROM pg_settings WHERE 
  * role's statement_timeout would end a backup in the middle. Errors: `database-unreachable`, `database-denied`.
  */
 export async function connect(target: PostgresTarget, options: ConnectOptions): Promise<PostgresSession> {
+  try {
+    return await connectOnce(target, options);
+  } catch (error) {
+    // Without a mode TLS is used only where the server insists on it: libpq's `allow`.
+    if (target.sslMode !== undefined || !insistsOnTls(error)) throw error;
+    return await connectOnce({ ...target, sslMode: 'require' }, options);
+  }
+}
+
+async function connectOnce(target: PostgresTarget, options: ConnectOptions): Promise<PostgresSession> {
+  const { way } = target;
   const client = new pg.Client({
     host: target.host,
     port: target.port,
@@ -32,7 +45,9 @@ export async function connect(target: PostgresTarget, options: ConnectOptions): 
     application_name: options.applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
-    ssl: await sslOptions(target),
+    ...(way === undefined
+      ? { ssl: await tlsOptions(target) }
+      : { stream: () => new RelayedConnection(way, target) }),
     types: { getTypeParser },
   });
   // Without a listener an idle connection that the server ends would end this process.
@@ -86,23 +101,6 @@ function getTypeParser(oid: number, format?: string): (value: string) => unknown
   return pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown;
 }
 
-async function sslOptions({
-  sslMode,
-  sslRootCert,
-}: PostgresTarget): Promise<
-  false | { rejectUnauthorized: boolean; ca?: string; checkServerIdentity?: () => undefined }
-> {
-  if (sslMode === undefined || sslMode === 'disable') return false;
-  if (sslMode === 'require') return { rejectUnauthorized: false };
-  const ca = sslRootCert === undefined ? {} : { ca: await readFile(sslRootCert, 'utf8') };
-  // verify-ca checks the chain but not the name (libpq manual, "SSL Support").
-  return {
-    rejectUnauthorized: true,
-    ...ca,
-    ...(sslMode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
-  };
-}
-
 /** SQLSTATE of refusals: Postgres manual, appendix A. */
 const DENIED = new Set(['28000', '28P01', '42501']);
 const NO_DATABASE = '3D000';
@@ -127,7 +125,11 @@ function connectError(
   error: unknown,
   kind: NonNullable<ConnectOptions['database']> = 'homeserver',
 ): LifeboatError {
-  const where = `database ${target.database} on ${target.host}:${target.port} as user ${target.user}`;
+  // The way says by itself what is wrong with it.
+  if (error instanceof LifeboatError) return error;
+  const place =
+    target.way === undefined ? `on ${target.host}:${target.port}` : `through ${describeWay(target.way)}`;
+  const where = `database ${target.database} ${place} as user ${target.user}`;
   const code = (error as { code?: string }).code ?? '';
   const context = { host: target.host, port: target.port, database: target.database, user: target.user };
   if (target.password === undefined && /client password must be|no password supplied/.test(messageOf(error)))

@@ -1,8 +1,8 @@
 import { PassThrough, type Readable } from 'node:stream';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
-import { streamOut } from '../../exec/index.ts';
 import type { PostgresTarget } from '../port.ts';
-import { clientEnvironment, newestClient, withPasswordFile } from './client.ts';
+import { clientEnvironment, withPasswordFile } from './client.ts';
+import { dumpClient, type DumpClient } from './dump-client.ts';
 import { requireWholeArchive } from './whole-archive.ts';
 import { qualified, type DumpPart } from './lanes/plan.ts';
 
@@ -33,8 +33,7 @@ const LOCK_WAIT_MS = 30_000;
 
 /** Errors: `database-client-old`, `command-missing`; the stream: `database-dump-failed` with what pg_dump said. */
 export async function dumpDatabase(target: PostgresTarget, options: DumpOptions): Promise<DatabaseDump> {
-  const client = await newestClient('pg_dump', options.clientDirectory);
-  requireNewEnough(client.version, options.serverVersion);
+  const client = await dumpClient(target, options.serverVersion, options.clientDirectory);
   const argv = [
     client.path,
     '--format=custom',
@@ -45,7 +44,7 @@ export async function dumpDatabase(target: PostgresTarget, options: DumpOptions)
     ...partArgv(options.part),
   ];
   const stream = new PassThrough();
-  const ended = runInto(stream, target, argv, options);
+  const ended = runInto(stream, target, client, argv, options);
   return { stream, ended, clientVersion: client.version };
 }
 
@@ -61,6 +60,7 @@ function partArgv({ section, only, without }: DumpOptions['part']): string[] {
 async function runInto(
   stream: PassThrough,
   target: PostgresTarget,
+  client: DumpClient,
   argv: readonly string[],
   options: DumpOptions,
 ): Promise<void> {
@@ -70,7 +70,7 @@ async function runInto(
         ...clientEnvironment(target, `lifeboat:${options.runId}:dump:${options.part.name}`),
         ...passwordEnv,
       };
-      const { stdout, done } = streamOut(argv, { env, signal: options.signal });
+      const { stdout, done } = client.start(argv, { env, signal: options.signal });
       const checked = stdout.pipe(requireWholeArchive());
       stdout.on('error', (error) => checked.destroy(error));
       stream.on('close', () => checked.destroy(gaveUp()));
@@ -110,18 +110,6 @@ function drained(stream: PassThrough): Promise<void> {
 
 function gaveUp(): Error {
   return new Error('the reader of the dump gave up');
-}
-
-function requireNewEnough(client: string, server: string): void {
-  if (Number.parseInt(client, 10) >= Number.parseInt(server, 10)) return;
-  throw new LifeboatError(
-    'database-client-old',
-    `pg_dump ${client} cannot dump a PostgreSQL ${server} server`,
-    {
-      hint: `Install postgresql-client-${Number.parseInt(server, 10)}, or name the directory of a newer pg_dump in lifeboat.yaml as database.client_directory.`,
-      context: { client, server },
-    },
-  );
 }
 
 function dumpError(target: PostgresTarget, error: unknown): LifeboatError {

@@ -47,6 +47,8 @@ export function readDatabaseBlock(
       sslMode:
         sslMode !== undefined && SSL_MODES.has(sslMode) ? (sslMode as PostgresTarget['sslMode']) : undefined,
       sslRootCert: given['sslrootcert'] === undefined ? undefined : absolute(given['sslrootcert']),
+      sslCert: given['sslcert'] === undefined ? undefined : absolute(given['sslcert']),
+      sslKey: given['sslkey'] === undefined ? undefined : absolute(given['sslkey']),
     },
     warnings,
   };
@@ -91,6 +93,8 @@ function parameters(configuration: Configuration): Readonly<Record<string, strin
     'port',
     'sslmode',
     'sslrootcert',
+    'sslcert',
+    'sslkey',
     'service',
     'passfile',
   ];

@@ -1,5 +1,5 @@
 import { LifeboatError } from '../../core/errors.ts';
-import { startConversation } from '../../exec/index.ts';
+import { sshEnvironment, startConversation } from '../../exec/index.ts';
 import { openSession, type Session } from './session.ts';
 import { DEFAULT_CONNECT_TIMEOUT_MS, locationOf, sshCommand, type SftpStoreOptions } from './ssh-command.ts';
 import { connectionError, notSftp } from './ssh-errors.ts';
@@ -21,8 +21,6 @@ interface Link {
 }
 
 const IDLE_MS = 10_000;
-/** What finds keys and agents; everything else of our environment is none of ssh's business. */
-const PASSED_ON = ['SSH_AUTH_SOCK', 'KRB5CCNAME', 'XDG_RUNTIME_DIR'];
 
 /** Errors: `usage`. */
 export function createConnection(options: SftpStoreOptions, idleMs = IDLE_MS): Connection {
@@ -76,7 +74,7 @@ function startLink(argv: readonly string[], options: SftpStoreOptions, onEnd: (l
 
   async function open(): Promise<Session> {
     const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
-    const ssh = await startConversation(argv, { env: passedOn() });
+    const ssh = await startConversation(argv, { env: sshEnvironment() });
     const session = openSession(
       { input: ssh.stdout, output: ssh.stdin, onBusy: (busy) => ssh.keepAlive(busy) },
       (error) => end(notSftp(location, error)),
@@ -101,13 +99,4 @@ function startLink(argv: readonly string[], options: SftpStoreOptions, onEnd: (l
       ssh.keepAlive(false);
     }
   }
-}
-
-function passedOn(): Record<string, string> {
-  return Object.fromEntries(
-    PASSED_ON.flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value] as const];
-    }),
-  );
 }
