@@ -125,7 +125,7 @@ function dumpOf({ bin, host }: Cluster): string {
 }
 
 /** The whole command: discovery, invariants inside the exported snapshot, dump, archives of keys and configuration, commit. */
-function lifeboatArchiver({ program }: Installed, cluster: Cluster, directory: string): Archiver {
+export function lifeboatArchiver({ program }: Installed, cluster: Cluster, directory: string): Archiver {
   const lifeboat = (command: string): string =>
     `${quoted(process.execPath)} ${quoted(program)} ${command} --config ${quoted(join(directory, 'lifeboat.yaml'))} --quiet`;
   return {
@@ -193,13 +193,13 @@ function peerArchiver(tool: Tool, cluster: Cluster, directory: string): Archiver
   ];
 }
 
-async function emptied(directory: string): Promise<void> {
+export async function emptied(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
 }
 
 /** Of the repository; local caches do not count. */
-async function bytesBelow(directory: string): Promise<number> {
+export async function bytesBelow(directory: string): Promise<number> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const counted = entries.filter(
     (entry) =>

@@ -2,14 +2,16 @@
 // a test: it asserts nothing. docs/performance.md says how to read it.
 //
 //   npm run bench -- [--scale 0.1] [--rounds 3] [--only first,nothing,database] [--peers restic,borg]
+//   npm run bench -- --only lanes --scale 2.5      (a database of 8 GB)
 //   npm run bench -- --memory 100000
 import { existsSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { databaseRows } from './database-rows.ts';
 import { install, type Installed } from './installed.ts';
+import { laneRows } from './lane-rows.ts';
 import { lifeboatTool, type Lifeboat } from './lifeboat.ts';
 import { MEDIA_ROWS, mediaRound, removeNewFiles, type MediaCosts, type MediaRow } from './media-rows.ts';
 import { mediaTree } from './media-tree.ts';
@@ -17,6 +19,7 @@ import { run } from './measure.ts';
 import { memoryRows } from './memory-rows.ts';
 import { PEERS } from './peers.ts';
 import { BENCH_CACHE } from './places.ts';
+import { laneReport } from './lane-report.ts';
 import { databaseReport, mediaReport, memoryReport } from './report.ts';
 import { print, say } from './terminal.ts';
 import type { Tool } from './tool.ts';
@@ -30,7 +33,7 @@ const { values } = parseArgs({
   options: {
     scale: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '3' },
-    only: { type: 'string', default: [...MEDIA_ROWS, 'database'].join(',') },
+    only: { type: 'string', default: [...MEDIA_ROWS, 'database', 'lanes'].join(',') },
     peers: { type: 'string', default: PEERS.map(({ name }) => name).join(',') },
     memory: { type: 'string' },
   },
@@ -57,6 +60,7 @@ async function compare(): Promise<void> {
   else {
     if (rows.length > 0) await media(lifeboat, peers);
     if (only.includes('database')) await database(installed, peers);
+    if (only.includes('lanes')) await lanes(installed);
   }
 }
 
@@ -95,6 +99,12 @@ async function database(installed: Installed, peers: readonly Tool[]): Promise<v
     `\nDatabase, seven nights with 0.5 % changed; medians of ${rounds} first backups and of seven nights.`,
   );
   print(databaseReport(result));
+}
+
+async function lanes(installed: Installed): Promise<void> {
+  const result = await laneRows({ installed, scale, rounds, workDirectory });
+  print(`\nA large database; medians of ${rounds} rounds, load ${loadavg()[0]!.toFixed(1)} at the end.`);
+  print(laneReport(result));
 }
 
 async function memory(files: number, lifeboat: Lifeboat, peers: readonly Tool[]): Promise<void> {

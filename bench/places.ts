@@ -13,3 +13,4 @@ export const PEERS_DIRECTORY = join(CACHE, 'peers');
 export const SYNAPSE_PYTHON = join(CACHE, 'synapse-1.163.2', 'bin', 'python');
 export const CHECKOUT = new URL('..', import.meta.url).pathname;
 export const LIFEBOAT_MEDIA = new URL('./lifeboat-media.ts', import.meta.url).pathname;
+export const LIFEBOAT_LANES = new URL('./lifeboat-lanes.ts', import.meta.url).pathname;
