@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Secret } from '../../core/secret.ts';
 import type { PostgresTarget } from '../../database/port.ts';
 import type { Inventory } from '../port.ts';
+import { isMap } from './configuration.ts';
 import { ALWAYS, RATE_LIMITS, SECRET_FILES, WHEN_PRESENT, type Neutral } from './defang-settings.ts';
 
 /** Where the pieces of a drill lie and listen. */
@@ -58,6 +59,7 @@ export function defang({ merged }: Pick<Inventory, 'merged'>, drill: Drill): Def
     ...placeOf(drill, logConfigPath, merged),
     ...WHEN_PRESENT.filter(({ setting }) => setting in merged),
     ...secretFilesOf(drill, merged),
+    ...delegatedLoginOf(merged),
     ...RATE_LIMITS,
   ];
   return {
@@ -150,6 +152,14 @@ function secretFilesOf({ placedSecrets = {} }: Drill, merged: Readonly<Record<st
       ),
     ];
   });
+}
+
+/** MSC3861, as Element's chart had it: logins would ask a service that is not there, with secrets from files that are not there. */
+function delegatedLoginOf(merged: Readonly<Record<string, unknown>>): Neutral[] {
+  const features = merged['experimental_features'];
+  if (!isMap(features) || !('msc3861' in features)) return [];
+  const without = { ...features, msc3861: { enabled: false } };
+  return [set('experimental_features', without, 'the authentication service is not part of the drill')];
 }
 
 function set(setting: string, value: unknown, reason: string): Neutral {
