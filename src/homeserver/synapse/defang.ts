@@ -154,11 +154,14 @@ function secretFilesOf({ placedSecrets = {} }: Drill, merged: Readonly<Record<st
   });
 }
 
-/** MSC3861, as Element's chart had it: logins would ask a service that is not there, with secrets from files that are not there. */
+/**
+ * MSC3861, as Element's chart had it: logins would ask a service that is not there, with secrets from files that are not there. Taken
+ * out whole: Synapse 1.163.2 starts with no `msc3861` at all, switched off or not.
+ */
 function delegatedLoginOf(merged: Readonly<Record<string, unknown>>): Neutral[] {
   const features = merged['experimental_features'];
   if (!isMap(features) || !('msc3861' in features)) return [];
-  const without = { ...features, msc3861: { enabled: false } };
+  const { msc3861: _, ...without } = features;
   return [set('experimental_features', without, 'the authentication service is not part of the drill')];
 }
 

@@ -23,14 +23,13 @@ const settingsOf = (merged: Record<string, unknown>): string[] =>
   defang({ merged }, DRILL).changes.map(({ setting }) => setting);
 
 describe('the overlay of a drill', () => {
-  it('switches delegated login off, whose service and secret files are not there, and keeps the other experiments', () => {
+  it('takes delegated login out, whose service and secret files are not there, and keeps the other experiments', () => {
     const experimental_features = {
       msc4108_enabled: true,
       msc3861: { enabled: true, client_secret_path: '/secrets/x' },
     };
     expect(defang({ merged: { experimental_features } }, DRILL).overlay['experimental_features']).toEqual({
       msc4108_enabled: true,
-      msc3861: { enabled: false },
     });
     expect(defang({ merged: {} }, DRILL).overlay).not.toHaveProperty('experimental_features');
   });
