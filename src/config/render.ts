@@ -39,11 +39,7 @@ export function renderConfig(values: NewConfig): string {
     ...(values.container === undefined ? {} : { container: values.container }),
   };
   const database =
-    values.databaseVia === undefined
-      ? ''
-      : stringify({ database: { via: values.databaseVia } })
-          .replaceAll(/^/gm, '# ')
-          .replace(/# $/, '');
+    values.databaseVia === undefined ? '' : stringify({ database: { via: values.databaseVia } });
   const { extra = [] } = values;
   const admin = values.adminKeyFile === undefined ? {} : { admin_key_file: values.adminKeyFile };
   const repository = {
