@@ -2,7 +2,7 @@
 // its reading and its reconciliation, into a repository, and the commit. What a whole backup does besides is left out: the
 // discovery of Synapse, the database, and the two archives are empty. The catalogue is a file instead of a database cursor.
 //
-// BUILD is a directory with compiled JavaScript (bench/installed.ts), so that it starts as an installed lifeboat does.
+// BUILD is a directory with compiled JavaScript (bench/installed.ts), so that it starts as an installed lifeboat does; or src.
 //
 //   node bench/lifeboat-media.ts BUILD init DIRECTORY
 //   node bench/lifeboat-media.ts BUILD backup DIRECTORY MEDIA_STORE ROWS_FILE [--without-sha256]
@@ -16,7 +16,8 @@ import type * as Lifeboat from '../src/index.ts';
 import type { CatalogueRow } from '../src/media/port.ts';
 
 const [build = '', command, directory = '', mediaStore = '', rowsFile = '', flag] = process.argv.slice(2);
-const built = (file: string): string => pathToFileURL(join(build, file)).href;
+const built = (file: string): string =>
+  pathToFileURL(join(build, build.endsWith('src') ? file.replace(/js$/, 'ts') : file)).href;
 const { createRepository, openAt, openLocalStore, systemClock, VERSION } = (await import(
   built('index.js')
 )) as typeof Lifeboat;

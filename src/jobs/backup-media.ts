@@ -133,6 +133,7 @@ async function backUpRows(
       orphanCount: orphans.count,
       comparedAt: at.toISOString(),
     },
+    gone: gone.listed,
     omissions: [
       ...told(missing, 'media rows have no file'),
       ...told(gone, 'media files are gone, and the snapshot has what was stored of them before'),

@@ -32,12 +32,18 @@ const WHOLE_BYTES = 8 * 1024 * 1024;
 /** What CopyObject takes. */
 const COPY_BYTES = 5 * 1024 ** 3;
 
+export interface Synced {
+  readonly copied: Copied;
+  /** Undefined: there is no such file any more, but its copy. */
+  readonly located: Located | undefined;
+}
+
 export interface BucketSync {
   /** `earlier`: what the last run has copied from `stamp`. In the order of paths. Undefined: there is no file. */
   sync(
     row: Pick<CatalogueRow, 'path' | 'sizeBytes' | 'sha256'>,
     earlier: (Copied & { readonly stamp: string }) | undefined,
-  ): Promise<{ readonly copied: Copied; readonly located: Located; readonly isNew: boolean } | undefined>;
+  ): Promise<Synced | undefined>;
 }
 
 /** Copies what is not there yet; never replaces, never deletes. Errors: those of `Bucket` and of the source. */
@@ -48,7 +54,8 @@ export function createBucketSync({ source, target, prefix, serverSideFrom }: Syn
     const located = await source.locate(row.path, row.sizeBytes);
     // Also of a file that is gone, so that look-ups stay in order.
     const there = await cursor.find(prefix + (earlier?.key ?? row.path));
-    if (located === undefined) return undefined;
+    // Left out, the last copy would be forgotten with the snapshots that name it.
+    if (located === undefined) return await copiedBefore(row, earlier, there);
     const unchanged =
       earlier !== undefined &&
       earlier.stamp === located.stamp &&
@@ -56,27 +63,41 @@ export function createBucketSync({ source, target, prefix, serverSideFrom }: Syn
       there.sizeBytes === earlier.sizeBytes;
     if (unchanged) {
       const { stamp: _, ...copied } = earlier;
-      return { copied, located, isNew: false };
+      return { copied, located };
     }
-    return { ...(await copyTo(row.path, row, located)), located };
+    return { copied: await copyTo(row.path, row, located), located };
+  };
+
+  const copiedBefore = async (
+    { path, sha256 }: Pick<CatalogueRow, 'path' | 'sha256'>,
+    earlier: (Copied & { readonly stamp: string }) | undefined,
+    there: BucketObject | undefined,
+  ): Promise<Synced | undefined> => {
+    if (there === undefined) return undefined;
+    if (earlier?.etag === there.etag) return { copied: earlier, located: undefined };
+    const object = await target.head(there.key);
+    if (object === undefined || sha256 === null || (await objectHash(target, object)) !== sha256)
+      return undefined;
+    const { sizeBytes, etag, versionId } = object;
+    return { copied: { key: path, sizeBytes, etag, versionId, sha256 }, located: undefined };
   };
 
   const copyTo = async (
     key: string,
     row: Pick<CatalogueRow, 'path' | 'sha256'>,
     located: Located,
-  ): Promise<{ copied: Copied; isNew: boolean }> => {
+  ): Promise<Copied> => {
     const existing = await target.head(prefix + key);
     const written = existing === undefined ? await write(key, row.path, located) : 'exists';
     const object = existing ?? (await target.head(prefix + key));
     if (written !== 'exists' && object?.etag === written.etag) {
       const sha256 = written.sha256 ?? row.sha256 ?? (await objectHash(target, object));
-      return { copied: { key, sizeBytes: located.sizeBytes, ...written, sha256 }, isNew: true };
+      return { key, sizeBytes: located.sizeBytes, ...written, sha256 };
     }
     const wanted = row.sha256 ?? (await sourceHash(row.path, located));
     if (object !== undefined && (await objectHash(target, object)) === wanted) {
       const { sizeBytes, etag, versionId } = object;
-      return { copied: { key, sizeBytes, etag, versionId, sha256: wanted }, isNew: false };
+      return { key, sizeBytes, etag, versionId, sha256: wanted };
     }
     if (key !== row.path) throw unfit(`${target.location}/${prefix}${key}`);
     // Older snapshots need what is there. Or it is not there, though it was written: over a delete marker, some servers do so.

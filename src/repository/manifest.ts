@@ -113,7 +113,7 @@ export interface MediaTotals {
   readonly missingCount: number;
   readonly orphans: readonly string[];
   readonly orphanCount: number;
-  /** The same two lists as `mxc://server/id`, each once; a path where no id is known. Not in snapshots of older versions. */
+  /** What clients call them, `mxc://server/id`, each once (a path where no id is known); also rows whose file is gone, but in here. Not in snapshots of older versions. */
   readonly missingUris?: readonly string[] | undefined;
   readonly orphanUris?: readonly string[] | undefined;
   /** When orphans were last looked for, and every row's file: not every backup does. ISO 8601. */

@@ -36,7 +36,7 @@ export interface Lab extends AsyncDisposable {
   configure(server: LabSynapse): Promise<Config>;
   backUp(
     config: Config,
-    more?: Pick<BackupOptions, 'compareMedia' | 'sampleMedia' | 'smallDatabaseBytes'>,
+    more?: Partial<Pick<BackupOptions, 'compareMedia' | 'sampleMedia' | 'smallDatabaseBytes' | 'progress'>>,
   ): Promise<{ outcome: BackupOutcome; repository: Repository }>;
 }
 

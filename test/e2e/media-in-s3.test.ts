@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeleteObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
@@ -106,7 +107,11 @@ describe('media of which some lie only in the bucket, and some only on the disk'
     await server.admin.send(new DeleteObjectCommand({ Bucket: bucket, Key: PREFIX + gone }));
     const { outcome, repository } = await lab.backUp(config, { compareMedia: true });
     const { media } = await repository.manifest(outcome.commit.entry.id);
-    expect(media).toMatchObject({ missing: [gone], missingCount: 1, orphans: [stray], orphanCount: 1 });
+    expect(media).toMatchObject({ missingCount: 0, orphans: [stray], orphanCount: 1 });
+    expect(media.missingUris).toEqual([mxcOf(gone!)]);
+    expect(outcome.omissions).toEqual([
+      expect.stringMatching(new RegExp(`gone, and the snapshot has .* ${gone}$`)),
+    ]);
     await server.admin.send(new DeleteObjectCommand({ Bucket: bucket, Key: PREFIX + stray }));
   });
 
@@ -149,6 +154,31 @@ describe('media of which some lie only in the bucket, and some only on the disk'
     expect(await run('verify', 'latest', '--sample', '1000', ...identity())).toMatchObject({
       status: EXIT.ok,
     });
+  });
+
+  it('are told when they vanish after the snapshot of the database was taken, and nothing else is lost by it', async () => {
+    const alice = await register(home.clientUrl, home.registrationSecret, 'carol', 'Carol');
+    const mxc = await alice.upload(
+      new Uint8Array(randomBytes(30_000)),
+      'application/octet-stream',
+      'short-lived',
+    );
+    const path = pathOf(mxc);
+    const key = { Bucket: bucket, Key: PREFIX + path };
+    await server.admin.send(new DeleteObjectCommand(key));
+    const gone: string[] = [];
+    const progress = ({ phase }: { readonly phase: string }) => {
+      if (phase !== 'database' || gone.length > 0) return;
+      rmSync(join(home.mediaDirectory, path));
+      gone.push(path);
+    };
+    const { outcome, repository } = await lab.backUp(config, { progress });
+    expect(gone).toEqual([path]);
+    expect(outcome.agreement.missing).toContain(mxc);
+    const { media, database } = await repository.manifest(outcome.commit.entry.id);
+    expect(media.missing).toContain(path);
+    expect(database.invariants.tableRows['local_media_repository']).toBe(uploaded.size + 1);
+    expect(media.files).toBeGreaterThanOrEqual(uploaded.size - 1);
   });
 
   it('are left out where lifeboat.yaml says so, and that is warned of', async () => {

@@ -183,6 +183,21 @@ describe('media copied from bucket and directory into another bucket', () => {
     expect(await verify('latest', streamed)).toMatchObject({ status: EXIT.ok });
   });
 
+  it('stay in the snapshot when they are gone from the source, and that is told', async () => {
+    const path = paths[2]!;
+    await server.admin.send(new DeleteObjectCommand({ Bucket: source, Key: `media/${path}` }));
+    const { outcome, repository } = await lab.backUp(config);
+    expect(outcome.omissions).toEqual([
+      expect.stringMatching(new RegExp(`^1 media files are gone, .*${path}$`)),
+    ]);
+    const id = outcome.commit.entry.id;
+    expect((await rowsOf(repository, id)).map((row) => row.path)).toContain(path);
+    expect((await repository.manifest(id)).media.missingUris).toEqual([
+      `mxc://${home.serverName}/${path.split('/').slice(1).join('')}`,
+    ]);
+    expect(await verify('latest')).toMatchObject({ status: EXIT.ok });
+  });
+
   it('are told to be damaged when an object is not what the snapshot says, or gone with all its versions', async () => {
     const { outcome, repository } = await lab.backUp(config);
     const rows = await rowsOf(repository, outcome.commit.entry.id);

@@ -1,5 +1,6 @@
 import type { PostgresSession } from '../../database/port.ts';
 import type { Homeserver } from '../../homeserver/port.ts';
+import { comparePaths } from '../../media/walk.ts';
 import { compareWithSource, createSample } from './sample.ts';
 import type { MediaOutcome, MediaRun, MediaStrategy } from './strategy.ts';
 
@@ -13,7 +14,7 @@ export interface Agreeing {
 
 /** What clients call media that the database and the files do not agree about: `mxc://server/id`. */
 export interface Agreement {
-  /** Rows without file. */
+  /** Rows without file, also those of which the snapshot has what was stored before. */
   readonly missing: readonly string[];
   /** Files without row. */
   readonly orphans: readonly string[];
@@ -34,15 +35,16 @@ export async function backUpAgreed(
     },
   };
   const outcome = await strategy.backUp({ ...run, writer });
-  const { missing, orphans } = outcome.component;
+  const { component, gone: kept = [] } = outcome;
+  const missing = [...component.missing, ...kept].toSorted(comparePaths);
   const [missingUris, orphanUris] = [
     await kind.mediaUris(session, serverName, missing),
-    await kind.mediaUris(session, serverName, orphans),
+    await kind.mediaUris(session, serverName, component.orphans),
   ];
   const { differing, gone } = await compareWithSource(strategy, sample);
   const of = `of ${sample.files.length} media files read again`;
   return {
-    component: { ...outcome.component, missingUris, orphanUris },
+    component: { ...component, missingUris, orphanUris },
     agreement: { missing: missingUris, orphans: orphanUris },
     omissions: [
       ...outcome.omissions,

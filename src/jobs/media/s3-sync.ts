@@ -54,8 +54,10 @@ export async function syncToBucket(run: MediaRun, ends: S3SyncEnds): Promise<Med
         orphanCount: orphans.count,
         comparedAt: comparison.at.toISOString(),
       },
+      gone: rows.gone.listed,
       omissions: [
         ...told(rows.missing, 'media rows have no file'),
+        ...told(rows.gone, 'media files are gone, and the snapshot has the copy that was made before'),
         ...told(rows.differing, 'media files differ from the SHA-256 in the database'),
       ],
       warnings: [
@@ -93,7 +95,7 @@ async function syncRows(run: MediaRun, ends: S3SyncEnds, sync: BucketSync, root:
       : { at: run.now, orphans: await orphansAt(run, ends.directory, ends.bucket) };
   const seen = await writeSeenFiles(run.seenFile, root, comparison);
   const missing = boundedList((path) => path.startsWith('local_content/'));
-  const differing = boundedList();
+  const [differing, gone] = [boundedList(), boundedList()];
   const totals = { files: 0, bytes: 0 };
   const one = async (row: CatalogueRow) => await syncRow(sync, row, before.find(row.path));
   try {
@@ -105,7 +107,8 @@ async function syncRows(run: MediaRun, ends: S3SyncEnds, sync: BucketSync, root:
       }
       const { key, sizeBytes, sha256, versionId } = made.copied;
       if (row.sha256 !== null && row.sha256 !== sha256) differing.add(row.path);
-      if (run.now.getTime() - made.located.changedMs >= SETTLED_MS)
+      if (made.located === undefined) gone.add(row.path);
+      else if (run.now.getTime() - made.located.changedMs >= SETTLED_MS)
         seen.keep(remembered(row.path, made.located.stamp, made.copied));
       const object = { ...(key !== row.path && { key }), ...(versionId !== undefined && { versionId }) };
       await run.writer.addMedia({
@@ -121,7 +124,7 @@ async function syncRows(run: MediaRun, ends: S3SyncEnds, sync: BucketSync, root:
     seen.discard();
     before.close();
   }
-  return { rows: { missing, differing, totals }, comparison };
+  return { rows: { missing, gone, differing, totals }, comparison };
 }
 
 async function* rowsOf({ catalogue, classes }: MediaRun): AsyncGenerator<CatalogueRow> {

@@ -43,6 +43,8 @@ export interface MediaRun {
 
 export interface MediaOutcome {
   readonly component: MediaComponent;
+  /** Of those that have no file any more, and are in the snapshot because they had one before: the first of them. */
+  readonly gone?: readonly string[];
   /** One sentence each: the snapshot is good, but somebody should know (exit status 3). */
   readonly omissions: readonly string[];
   readonly warnings: readonly string[];
