@@ -2,6 +2,7 @@ import type { Secret } from '../core/secret.ts';
 import type { MediaSettings } from './media.ts';
 import type { HookedJob, JobHooks, Priority } from './running.ts';
 import type { DatabaseWay } from './database-way.ts';
+import type { OtherDatabaseConfig } from './other-databases.ts';
 import type { CopyPlace, StorePlace } from './store.ts';
 
 /** lifeboat.yaml as the program uses it: absolute paths, milliseconds, secrets read. */
@@ -65,4 +66,6 @@ export interface DatabaseOverrides {
   /** How long the backup waits for a table. */
   readonly lockTimeoutMs: number;
   readonly lanes: number | undefined;
+  readonly also: readonly OtherDatabaseConfig[];
+  readonly ignore: readonly string[];
 }

@@ -9,6 +9,7 @@ import { parseConfigDocument, type YamlDocument } from './document.ts';
 import { toDatabaseWay } from './database-way.ts';
 import { configSchema, type ConfigFile } from './schema.ts';
 import { toMedia } from './media.ts';
+import { toOtherDatabases } from './other-databases.ts';
 import { nearest } from './nearest.ts';
 import { toHooks } from './running.ts';
 import { resolvePlace, toStorePlace, type SecretReference } from './store.ts';
@@ -171,6 +172,8 @@ async function toConfig(
       yieldAfterMs: database.yield_after,
       lockTimeoutMs: database.lock_timeout,
       lanes: database.lanes,
+      also: await toOtherDatabases(database.also, secretAt),
+      ignore: database.ignore,
     },
     media: toMedia(media, base, {
       s3: await secretAt(['media', 's3', 'secret_access_key'])(media.s3.secret_access_key),

@@ -1,6 +1,7 @@
 import { z } from './zod.ts';
 import { mediaSchema } from './media.ts';
 import { hooksSchema, prioritySchema } from './running.ts';
+import { otherDatabasesSchema } from './other-databases.ts';
 import { copySchema, duration, secret, storeShape } from './store.ts';
 import { viaSchema } from './database-way.ts';
 
@@ -72,6 +73,13 @@ export const configSchema = z.strictObject({
         .optional()
         .describe(
           'How many pg_dump run at once, if it has more than 64 MiB; default: as many as processors, at most 4.',
+        ),
+      also: otherDatabasesSchema,
+      ignore: z
+        .array(z.string())
+        .default([])
+        .describe(
+          'Databases of the same cluster that do not belong to the homeserver, so that nobody is warned.',
         ),
     })
     .prefault({})

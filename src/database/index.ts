@@ -4,6 +4,8 @@
  */
 export { connect } from './postgres/connect.ts';
 export { joinSnapshot, openSnapshot, type DatabaseSnapshot } from './postgres/snapshot.ts';
+export { openSnapshotsTogether } from './postgres/snapshots-together.ts';
+export { measureWholeDatabase, otherDatabasesOfCluster } from './postgres/whole-database.ts';
 export { dumpDatabase, type DatabaseDump, type DumpOptions } from './postgres/dump.ts';
 export {
   defaultLanes,
@@ -14,6 +16,8 @@ export {
   type TableName,
 } from './postgres/lanes/plan.ts';
 export { lockTables, tableSizes } from './postgres/lanes/tables.ts';
+export { clusterFacts, collationWarnings } from './postgres/cluster-facts.ts';
+export { rolesSql } from './postgres/roles-sql.ts';
 export { databaseInfo, type DatabaseInfo } from './postgres/info.ts';
 export {
   compareInvariants,

@@ -6,12 +6,19 @@ import { join } from 'node:path';
  */
 import type { Config } from '../config/index.ts';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
-import { connect, databaseInfo, describeDumpClient, describeWay } from '../database/index.ts';
+import {
+  clusterFacts,
+  collationWarnings,
+  connect,
+  databaseInfo,
+  describeDumpClient,
+  describeWay,
+} from '../database/index.ts';
 import type { PostgresTarget } from '../database/port.ts';
 import { homeserverOf } from '../homeserver/index.ts';
 import type { Homeserver, Inventory } from '../homeserver/port.ts';
 import type { Progress } from '../observe/progress.ts';
-import type { DatabaseComponent } from '../repository/manifest.ts';
+import type { DatabaseComponent, OtherDatabase } from '../repository/manifest.ts';
 import type { BackupWriter, CommitResult, Repository } from '../repository/port.ts';
 import { backUpArchives } from './backup-archives.ts';
 import { backUpDatabase } from './backup-database.ts';
@@ -28,6 +35,13 @@ import {
 } from './instant.ts';
 import { backUpAgreed, type Agreement } from './media/agreement.ts';
 import { mediaStrategy, type MediaStrategy } from './media/strategy.ts';
+import {
+  backUpOtherDatabases,
+  otherTargets,
+  planOtherDatabases,
+  undecidedDatabases,
+  type OtherDatabasePlan,
+} from './backup-other-databases.ts';
 import { databaseTarget } from './sources.ts';
 
 export interface BackupOptions {
@@ -57,6 +71,7 @@ export interface BackupPlan {
     /** `pg_dump 15.18 of this host`; only where it was looked for. */
     readonly client?: string | undefined;
   };
+  readonly otherDatabases: readonly OtherDatabasePlan[];
   readonly mediaDirectory: string;
   readonly mediaClasses: readonly string[];
   readonly keyFiles: readonly string[];
@@ -80,6 +95,8 @@ export interface Sources {
   readonly version: string;
   readonly database: PostgresTarget;
   readonly media: MediaStrategy;
+  /** When a backup begins: what cannot be reached is said at once, and is no accident that passes. */
+  readonly otherDatabases?: readonly OtherDatabasePlan[];
 }
 
 /** Connects and looks, writes nothing. Errors: those of discovery, `database-*`, `server-name-mismatch`, `media-unreadable`. */
@@ -89,7 +106,8 @@ export async function planBackup(config: Config): Promise<BackupPlan> {
   await sources.kind.facts(session, sources.inventory);
   if (!config.media.allowMissing) await sources.media.requireThere(sources.kind.catalogue(session));
   const info = await databaseInfo(session);
-  const plan = describe(config, sources, info);
+  const others = await planOtherDatabases(config, sources.database);
+  const plan = describe(config, sources, info, others, await undecidedDatabases(config, session));
   const client = await describeDumpClient(
     sources.database,
     info.serverVersion,
@@ -102,7 +120,8 @@ export async function planBackup(config: Config): Promise<BackupPlan> {
 export async function backup(options: BackupOptions): Promise<BackupOutcome> {
   const { config, progress } = options;
   progress({ phase: 'discover', message: 'reading the homeserver configuration' });
-  const sources = await findSources(config);
+  const found = await findSources(config);
+  const sources = { ...found, otherDatabases: await planOtherDatabases(config, found.database) };
   const setbacks = new Setbacks();
   for (let attempt = 1; ;) {
     try {
@@ -141,6 +160,7 @@ async function backUpOnce(
   const writer = await options.repository.startBackup();
   const capture: CaptureOptions = {
     target: sources.database,
+    others: otherTargets(options.config, sources.database).map(({ target }) => target),
     runId: writer.snapshotId.slice(0, 8),
     patience: options.config.database,
     setbacks,
@@ -167,6 +187,10 @@ async function backUpOnce(
 interface ReadDatabase {
   readonly plan: BackupPlan;
   readonly database: DatabaseComponent;
+  readonly databases: readonly OtherDatabase[];
+  /** Warnings. */
+  readonly collations: readonly string[];
+  readonly skewMs: number;
 }
 
 async function readDatabase(
@@ -176,11 +200,30 @@ async function readDatabase(
   options: BackupOptions,
 ): Promise<ReadDatabase> {
   const { config } = options;
-  const plan = await attempt.snapshot.withoutLocks(async (session) => {
+  const { plan, cluster } = await attempt.snapshot.withoutLocks(async (session) => {
     if (!config.media.allowMissing) await sources.media.requireThere(sources.kind.catalogue(session));
-    return describe(config, sources, await databaseInfo(session));
+    const undecided = await undecidedDatabases(config, session);
+    return {
+      plan: describe(config, sources, await databaseInfo(session), sources.otherDatabases ?? [], undecided),
+      cluster: await clusterFacts(session),
+    };
   });
-  return { plan, database: await backUpDatabase(sources, attempt, writer, options) };
+  // Before the homeserver's, which takes longest: their snapshots hold back vacuum as long as they are open.
+  const databases = await backUpOtherDatabases(attempt, sources.database, {
+    config,
+    progress: options.progress,
+    writer,
+  });
+  const main = await backUpDatabase(sources, attempt, writer, options);
+  const database = { ...main, walPosition: attempt.walPositions[0]!, cluster };
+  const collations = [database, ...databases].flatMap(collationWarnings);
+  return {
+    plan: { ...plan, warnings: [...plan.warnings, ...collations] },
+    database,
+    databases,
+    collations,
+    skewMs: attempt.skewMs,
+  };
 }
 
 async function backUpInstant(
@@ -232,6 +275,7 @@ async function backUpInstant(
         serverName: sources.inventory.serverName,
       },
       database,
+      ...(value.databases.length === 0 ? {} : { databases: value.databases, skewMs: value.skewMs }),
       media: media.component,
       ...archives,
       warnings: [
@@ -240,6 +284,7 @@ async function backUpInstant(
         ...sources.media.warnings,
         ...media.warnings,
         ...heldBack,
+        ...value.collations,
       ],
     },
     options.tags,
@@ -289,6 +334,8 @@ function describe(
   config: Config,
   sources: Sources,
   info: { name: string; sizeBytes: number; serverVersion: string },
+  otherDatabases: readonly OtherDatabasePlan[],
+  undecided: readonly string[],
 ): BackupPlan {
   const { inventory } = sources;
   const filesOf = (component: 'keys' | 'config') =>
@@ -302,10 +349,11 @@ function describe(
       serverVersion: info.serverVersion,
       via: sources.database.way === undefined ? undefined : describeWay(sources.database.way),
     },
+    otherDatabases,
     mediaDirectory: sources.media.source,
     mediaClasses: config.media.classes,
     keyFiles: filesOf('keys'),
     configFiles: filesOf('config'),
-    warnings: [...inventory.warnings, ...sources.media.warnings],
+    warnings: [...inventory.warnings, ...sources.media.warnings, ...undecided],
   };
 }

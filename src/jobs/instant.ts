@@ -9,7 +9,7 @@ import {
   exclusiveLocks,
   givenUp,
   guardAgainstPileUp,
-  openSnapshot,
+  openSnapshotsTogether,
   setbackOf,
   sourceState,
   standbyHint,
@@ -52,6 +52,11 @@ const SAID: Readonly<Record<Setback, string>> = {
 /** What a reader needs to know of one attempt. */
 export interface Attempt {
   readonly snapshot: DatabaseSnapshot;
+  /** Of the other databases, in their order. */
+  readonly others: readonly DatabaseSnapshot[];
+  /** Of the homeserver's database and the others. */
+  readonly walPositions: readonly string[];
+  readonly skewMs: number;
   /** Ends the readers: of the caller, or because others wait. */
   readonly signal: AbortSignal;
   /** For each table. */
@@ -93,6 +98,8 @@ export class Setbacks {
 
 export interface CaptureOptions {
   readonly target: PostgresTarget;
+  /** Further databases, whose snapshots are taken at the same time. */
+  readonly others?: readonly PostgresTarget[] | undefined;
   readonly runId: string;
   readonly patience: Patience;
   readonly setbacks: Setbacks;
@@ -115,7 +122,7 @@ export async function captureInstant<T>(
 }
 
 async function attempt<T>(
-  { target, runId, patience, setbacks, signal }: CaptureOptions,
+  { target, others, runId, patience, setbacks, signal }: CaptureOptions,
   read: (attempt: Attempt) => Promise<T>,
 ): Promise<Instant<T>> {
   const lockWaitMs = patience.lockTimeoutMs / ATTEMPTS.lock;
@@ -128,7 +135,11 @@ async function attempt<T>(
     setbacks: [...setbacks.list],
   };
   const before = await vacuumState(watcher);
-  const snapshot = held.use(await openSnapshot(target, runId, { lockTimeoutMs: lockWaitMs }));
+  const together = held.use(
+    await openSnapshotsTogether([target, ...(others ?? [])], runId, { lockTimeoutMs: lockWaitMs }),
+  );
+  const { walPositions, skewMs } = together;
+  const [snapshot, ...rest] = together.snapshots as [DatabaseSnapshot, ...DatabaseSnapshot[]];
   const guard = held.use(
     guardAgainstPileUp(watcher, {
       prefix: `lifeboat:${runId}:`,
@@ -138,7 +149,14 @@ async function attempt<T>(
   );
   const both = AbortSignal.any([guard.signal, ...(signal === undefined ? [] : [signal])]);
   try {
-    const value = await read({ snapshot, signal: both, lockWaitMs });
+    const value = await read({
+      snapshot,
+      others: rest,
+      walPositions,
+      skewMs,
+      signal: both,
+      lockWaitMs,
+    });
     guard.signal.throwIfAborted();
     const owned = held.move();
     return {

@@ -7,7 +7,7 @@ import { openMediaDirectory } from '../media/directory.ts';
 import { createMediaRoot, writeMediaFiles } from '../media/restore.ts';
 import type { Progress } from '../observe/index.ts';
 import { configuredKeys } from '../restore/configured-keys.ts';
-import type { RestoreSource } from '../restore/source.ts';
+import type { DumpFile, RestoreSource } from '../restore/source.ts';
 import type { Check } from '../restore/step.ts';
 import { compareWithSource } from '../restore/steps/restore-media.ts';
 import { compareKeys } from '../restore/steps/restore-signing-keys.ts';
@@ -105,14 +105,11 @@ const EXTRACT: Readonly<Record<Part, Extract>> = {
     return { written: pathsOf(placed), check: () => checkConfiguration(source.serverName, placed) };
   },
   database: async (options, directory) => {
-    const dumps: WrittenDump[] = [];
-    for (const { name, content, open } of options.source.dumps()) {
-      options.progress({ phase: 'database', message: `writing ${name}` });
-      // The name comes from a manifest, and would lead anywhere.
-      const path = join(directory, basename(name));
-      const file = createWriteStream(path, { mode: 0o600, flags: 'wx', flush: true });
-      await pipeline(open(), file, { signal: options.signal });
-      dumps.push({ path, content });
+    const dumps = await writeDumps(options.source.dumps(), directory, options);
+    for (const other of options.source.databases ?? []) {
+      const below = join(directory, basename(other.label));
+      await ensurePrivateDirectory(below);
+      dumps.push(...(await writeDumps(other.dumps(), below, options)));
     }
     return { written: pathsOf(dumps), check: () => checkDumps(dumps, options) };
   },
@@ -132,6 +129,23 @@ const EXTRACT: Readonly<Record<Part, Extract>> = {
     };
   },
 };
+
+async function writeDumps(
+  files: readonly DumpFile[],
+  directory: string,
+  { progress, signal }: RestorePartOptions,
+): Promise<WrittenDump[]> {
+  const dumps: WrittenDump[] = [];
+  for (const { name, content, open } of files) {
+    progress({ phase: 'database', message: `writing ${name}` });
+    // The name comes from a manifest, and would lead anywhere.
+    const path = join(directory, basename(name));
+    const file = createWriteStream(path, { mode: 0o600, flags: 'wx', flush: true });
+    await pipeline(open(), file, { signal });
+    dumps.push({ path, content });
+  }
+  return dumps;
+}
 
 function pathsOf(files: readonly { readonly path: string }[]): string[] {
   return files.map(({ path }) => path);

@@ -4,7 +4,7 @@
  * and goes on at the step that did not finish.
  */
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseYaml } from '../config/yaml.ts';
 import type { Clock } from '../core/clock.ts';
@@ -33,6 +33,8 @@ export interface RestoreOptions {
   readonly directory: string;
   /** Exists and is empty. */
   readonly database: PostgresTarget;
+  /** For databases beside the homeserver's, by label; each exists and is empty. */
+  readonly others?: ReadonlyMap<string, PostgresTarget> | undefined;
   readonly program: string;
   readonly clientDirectory: string | undefined;
   /** Load functions, triggers and extensions that the homeserver's schema does not have. */
@@ -50,6 +52,8 @@ export interface RestoreOutcome {
   readonly configFiles: readonly string[];
   readonly startCommand: readonly string[];
   readonly mediaDirectory: string;
+  /** SQL that makes the roles that the databases had; undefined when the snapshot does not know them. */
+  readonly rolesFile: string | undefined;
 }
 
 const CHECKLIST = [
@@ -66,6 +70,8 @@ const CHECKLIST = [
  */
 export async function restore(options: RestoreOptions): Promise<RestoreOutcome> {
   const { source, database, clock, progress, signal } = options;
+  const others = options.others ?? new Map<string, PostgresTarget>();
+  requireKnown(others, source);
   const directory = resolve(options.directory);
   await requireFreeDirectory(directory);
   const subject = {
@@ -74,14 +80,18 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
     database: `${database.host}:${database.port}/${database.database}`,
   };
   const journal = await openJournal(directory, subject, () => randomBytes(8).toString('hex'));
+  const removeMarks = async () => {
+    for (const one of [database, ...others.values()]) await removeMark(one, journal);
+  };
   if (CHECKLIST.every(({ id }) => journal.isDone(id))) {
-    await removeMark(database, journal);
+    await removeMarks();
     throw new LifeboatError('target-not-empty', `the restore into ${directory} is finished`, {
       hint: 'Start the homeserver there, or restore into a new directory and a new database.',
       context: { directory },
     });
   }
   await requireFreeDatabase(database, journal);
+  for (const other of others.values()) await requireFreeDatabase(other, journal, 'other');
   await ensurePrivateDirectory(directory);
   const prefix = await endingWithUs();
   const context: RestoreContext = {
@@ -89,6 +99,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
     target: {
       directory,
       database,
+      others,
       admin: undefined,
       mediaDirectory: join(directory, 'media_store'),
       keysDirectory: join(directory, 'keys'),
@@ -128,14 +139,33 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
   });
   const { launch } = context.found;
   const passed = steps.every(({ result }) => result === 'pass' || result === 'warn');
-  if (passed) await removeMark(database, journal);
+  if (passed) await removeMarks();
+  const rolesFile = passed ? await writeRoles(source, directory) : undefined;
   return {
     result: passed ? 'PASS' : 'FAIL',
     steps,
     configFiles: launch?.configFiles ?? [],
     startCommand: launch === undefined ? [] : startArgv(launch),
     mediaDirectory: context.target.mediaDirectory,
+    rolesFile,
   };
+}
+
+async function writeRoles({ rolesSql = [] }: RestoreSource, directory: string): Promise<string | undefined> {
+  if (rolesSql.length === 0) return undefined;
+  const file = join(directory, 'database-roles.sql');
+  await writeFile(file, `${rolesSql.join('\n')}\n`, { mode: 0o600 });
+  return file;
+}
+
+/** Errors: `usage` naming the databases that the snapshot has. */
+function requireKnown(others: ReadonlyMap<string, PostgresTarget>, { databases = [] }: RestoreSource): void {
+  const known = databases.map(({ label }) => label);
+  const unknown = [...others.keys()].find((label) => !known.includes(label));
+  if (unknown === undefined) return;
+  throw new LifeboatError('usage', `the snapshot has no database ${unknown} besides the homeserver's`, {
+    hint: known.length === 0 ? 'It has none at all: leave --also out.' : `It has: ${known.join(', ')}.`,
+  });
 }
 
 /** What `log_config` names, parsed; undefined when it was not restored. */

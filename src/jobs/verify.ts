@@ -3,6 +3,7 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { isLifeboatError, messageOf } from '../core/errors.ts';
 import { formatBytes } from '../core/units.ts';
 import { openExternalMedia, type MediaAccess } from '../media/external.ts';
+import { dumpsOf } from '../repository/dumps.ts';
 import type { ArchiveRef, Content, Manifest, MediaFile } from '../repository/manifest.ts';
 import type { Evidence, Repository } from '../repository/port.ts';
 import type { Progress } from '../observe/progress.ts';
@@ -59,10 +60,10 @@ export function verifyEvidence(snapshotId: string, checks: readonly Check[]): Ev
   };
 }
 
-async function verifyDumps(reading: Reading, { database }: Manifest, progress: Progress): Promise<Check> {
+async function verifyDumps(reading: Reading, manifest: Manifest, progress: Progress): Promise<Check> {
   const wrong = collectFindings();
   let bytes = 0;
-  for (const { name, content } of database.dumps) {
+  for (const { name, content } of dumpsOf(manifest)) {
     progress({ phase: 'verify', message: `reading ${name}` });
     const problem = await compare(content, () => reading.content(content));
     if (problem !== undefined) wrong.add(`${name}: ${problem}`);

@@ -54,6 +54,30 @@ const invariants = z.strictObject({
   newestEventTs: z.number().nullable(),
 });
 
+const cluster = z.strictObject({
+  localeProvider: z.string(),
+  locale: z.string().optional(),
+  collationVersion: z.string().optional(),
+  collationDrift: strings,
+  tablespaces: strings,
+  roles: z.array(
+    z.strictObject({
+      name: z.string(),
+      // They become SQL.
+      attributes: z.array(z.string().regex(/^[A-Z]+( [A-Z]+)?( \d+)?$/)),
+      memberOf: z.array(z.strictObject({ role: z.string(), admin: z.boolean() })),
+    }),
+  ),
+  settings: z.array(
+    z.strictObject({
+      role: z.string().nullable(),
+      inDatabase: z.boolean(),
+      name: z.string(),
+      value: z.string().nullable(),
+    }),
+  ),
+});
+
 const database = z.strictObject({
   engine: z.literal('postgres'),
   name: z.string(),
@@ -84,7 +108,11 @@ const database = z.strictObject({
       setbacks: strings,
     })
     .optional(),
+  walPosition: z.string().optional(),
+  cluster: cluster.optional(),
 });
+
+const otherDatabase = database.extend({ label: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$/) });
 
 const mediaTotals = z.strictObject({
   files: size,
@@ -114,6 +142,11 @@ const manifestSchema = z.strictObject({
   lifeboatVersion: z.string(),
   homeserver: z.strictObject({ kind: z.string(), version: z.string(), serverName: z.string() }),
   database,
+  databases: z
+    .array(otherDatabase)
+    .refine((list) => new Set(list.map(({ label }) => label)).size === list.length, 'expected unique labels')
+    .optional(),
+  skewMs: z.number().nonnegative().optional(),
   media,
   keys: z.strictObject({
     archive,

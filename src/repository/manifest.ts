@@ -20,6 +20,10 @@ export interface Manifest {
   readonly lifeboatVersion: string;
   readonly homeserver: { readonly kind: string; readonly version: string; readonly serverName: string };
   readonly database: DatabaseComponent;
+  /** Those of the auth service, of bridges and the like, of the same instant as near as PostgreSQL allows. */
+  readonly databases?: readonly OtherDatabase[] | undefined;
+  /** No two instants of the databases are further apart. Absent where there is one. */
+  readonly skewMs?: number | undefined;
   readonly media: MediaComponent;
   readonly keys: KeysComponent;
   readonly config: ConfigComponent;
@@ -45,6 +49,43 @@ export interface DatabaseComponent {
   readonly invariants: Invariants;
   /** How the instant was captured; snapshots of earlier versions do not say. */
   readonly capture?: Capture | undefined;
+  /** Of the write-ahead log, right after the snapshot was taken: `0/16B3748`. Absent in older snapshots. */
+  readonly walPosition?: string | undefined;
+  /** What of the cluster belongs to the database and is in no dump of it. Absent in older snapshots. */
+  readonly cluster?: ClusterFacts | undefined;
+}
+
+export interface ClusterFacts {
+  /** By whose rules text is ordered: `libc`, `icu`, `builtin`. */
+  readonly localeProvider: string;
+  /** Of `icu` and `builtin`. */
+  readonly locale?: string | undefined;
+  /** Of the database's collation when it was made; not before PostgreSQL 15, and never of C. */
+  readonly collationVersion?: string | undefined;
+  /** Collations in use of which the system has another version than the one that indexes were built with. */
+  readonly collationDrift: readonly string[];
+  readonly tablespaces: readonly string[];
+  /** That own something in the database, were granted something there, or are members of these. Without passwords. */
+  readonly roles: readonly RoleFacts[];
+  readonly settings: readonly RoleSetting[];
+}
+
+export interface RoleFacts {
+  readonly name: string;
+  /** As CREATE ROLE takes them: `LOGIN`, `CONNECTION LIMIT 5`. */
+  readonly attributes: readonly string[];
+  readonly memberOf: readonly { readonly role: string; readonly admin: boolean }[];
+}
+
+/** ALTER ROLE ... SET, ALTER DATABASE ... SET. */
+export interface RoleSetting {
+  /** Null: of the database. */
+  readonly role: string | null;
+  /** Of the role in this database only. */
+  readonly inDatabase: boolean;
+  readonly name: string;
+  /** Null: not recorded, because it may be a secret. */
+  readonly value: string | null;
 }
 
 export interface Capture {
@@ -66,6 +107,12 @@ export interface DatabaseDumpFile {
   readonly section?: 'pre-data' | 'data' | 'post-data' | undefined;
   /** Of `data`: the rows of these (`"public"."events"`); undefined: all that stands in no other archive, sequences too. */
   readonly tables?: readonly string[] | undefined;
+}
+
+/** A database that is not the homeserver's: its invariants have no facts, and names with their schema (`public.users`). */
+export interface OtherDatabase extends DatabaseComponent {
+  /** Unique in the manifest; the name of its copy in a drill. */
+  readonly label: string;
 }
 
 /**

@@ -7,6 +7,7 @@ import { blobId } from './blob-id.ts';
 import { createChunker } from './chunk.ts';
 import type { RepositoryConfig } from './config-file.ts';
 import type { HostKey } from './key-files.ts';
+import { dumpsOf } from './dumps.ts';
 import { fileId } from './index-facts.ts';
 import type { KnownBlobs, SizedObject } from './known-blobs.ts';
 import { snapshotEntry } from './log-state.ts';
@@ -94,7 +95,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
   ): Promise<SizedObject> => {
     const numbers = new Map<number, number>();
     const where: ManifestRoot['where'] = {};
-    for (const blob of manifest.database.dumps.flatMap(({ content }) => content.blobs)) {
+    for (const blob of dumpsOf(manifest).flatMap(({ content }) => content.blobs)) {
       const place = known.table.get(blob);
       if (place === undefined)
         throw new LifeboatError('internal', `a dump names blob ${blob}, which this backup has not stored`);
@@ -239,7 +240,7 @@ function totals(
   manifest: Manifest,
   shards: readonly { files: number; bytes: number }[],
 ): { files: number; bytes: number } {
-  const dumps = manifest.database.dumps.map(({ content }) => content.sizeBytes);
+  const dumps = dumpsOf(manifest).map(({ content }) => content.sizeBytes);
   const archives = [manifest.keys.archive, manifest.config.archive];
   const all = [...dumps, ...archives.map(({ sizeBytes }) => sizeBytes), ...shards.map(({ bytes }) => bytes)];
   return {

@@ -1,3 +1,4 @@
+import type { LifeboatError } from '../core/errors.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PostgresTarget } from '../database/port.ts';
 import type { EnvironmentCommand, ExecResult } from '../environment/port.ts';
@@ -34,6 +35,8 @@ export interface RestoreTarget {
   readonly directory: string;
   /** The owner of the new database: no superuser, so that code in a hostile dump can do nothing beyond it. */
   readonly database: PostgresTarget;
+  /** For a restore: where the databases beside it go, by label; each exists and is empty. */
+  readonly others?: ReadonlyMap<string, PostgresTarget> | undefined;
   /** May create the database; undefined when it must exist already, empty. */
   readonly admin: PostgresTarget | undefined;
   readonly mediaDirectory: string;
@@ -62,6 +65,8 @@ export interface Arrangement {
 
 /** What steps found out, for later steps and for the report. */
 export interface RestoreState {
+  /** By label: why a database beside the homeserver's could not be restored. */
+  otherFailures?: ReadonlyMap<string, LifeboatError>;
   measured?: Invariants;
   databaseBytes?: number;
   mediaFiles?: number;

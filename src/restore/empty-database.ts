@@ -12,7 +12,11 @@ const END_TIMEOUT_MS = 10_000;
  * Looks whether a real restore may begin or go on in this database, and changes nothing.
  * Errors: `target-not-empty`, `target-unfit`, `target-alive`, `database-*`.
  */
-export async function requireFreeDatabase(database: PostgresTarget, journal: Journal): Promise<void> {
+export async function requireFreeDatabase(
+  database: PostgresTarget,
+  journal: Journal,
+  fit: 'homeserver' | 'other' = 'homeserver',
+): Promise<void> {
   await using session = await connect(database, {
     applicationName: 'lifeboat:restore',
     database: 'restored',
@@ -23,12 +27,13 @@ export async function requireFreeDatabase(database: PostgresTarget, journal: Jou
     // Somebody has made it anew since.
     await journal.forget('restore-database');
   }
-  await requireFit(session, database);
+  if (fit === 'homeserver') await requireLocale(session, database);
+  await requirePlainRole(session, database);
   await refuseOtherSessions(session, database.database, marked ? OWN_SESSION : 'false');
 }
 
 /** What would only be found out when everything is loaded. */
-async function requireFit(session: PostgresSession, { database, user }: PostgresTarget): Promise<void> {
+async function requireLocale(session: PostgresSession, { database, user }: PostgresTarget): Promise<void> {
   const { encoding, collate, ctype } = await databaseInfo(session);
   if (`${encoding} ${collate} ${ctype}` !== 'UTF8 C C') {
     throw new LifeboatError(
@@ -40,6 +45,9 @@ async function requireFit(session: PostgresSession, { database, user }: Postgres
       },
     );
   }
+}
+
+async function requirePlainRole(session: PostgresSession, { database, user }: PostgresTarget): Promise<void> {
   const [role] = await session.query<{ rolsuper: boolean }>(
     'SELECT rolsuper FROM pg_roles WHERE rolname = current_user',
   );

@@ -2,11 +2,12 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { openExternalMedia, type ExternalMedia, type MediaAccess } from '../media/external.ts';
-import type { ArchiveRef } from '../repository/manifest.ts';
 import { readAccounts } from '../repository/accounts.ts';
+import { rolesSql } from '../database/index.ts';
+import type { ArchiveRef, DatabaseDumpFile } from '../repository/manifest.ts';
 import { extractArchive } from '../repository/archive.ts';
 import type { Repository } from '../repository/port.ts';
-import type { PlacedFile, RestoreSource, SourceMediaFile } from './source.ts';
+import type { DumpFile, PlacedFile, RestoreSource, SourceMediaFile } from './source.ts';
 
 export interface SnapshotSourceOptions extends MediaAccess {
   /** Keys and configuration are given to their owners of old, where this machine has them; that takes root. */
@@ -36,18 +37,21 @@ export async function snapshotSource(
     excludedData: database.excludedData,
     publicKeys: manifest.keys.public,
     knownMissingMedia: new Set(manifest.media.missing),
-    dumps: () =>
-      database.dumps.map(({ name, content, section }) => ({
-        name,
-        content,
-        section,
-        open: () => repository.read(content),
-      })),
+    dumps: () => database.dumps.map((dump) => dumpFile(repository, dump)),
+    rolesSql: [manifest.database, ...(manifest.databases ?? [])].flatMap(rolesSql),
+    databases: (manifest.databases ?? []).map(({ dumps, ...about }) => ({
+      ...about,
+      dumps: () => dumps.map((dump) => dumpFile(repository, dump)),
+    })),
     media: () => mediaOf(repository, snapshotId, external),
     mediaBytes: () => Promise.resolve(manifest.media.bytes),
     placeKeys: (directory) => placeArchive(repository, manifest.keys.archive, directory, keepOwners),
     placeConfig: (directory) => placeArchive(repository, manifest.config.archive, directory, keepOwners),
   };
+}
+
+function dumpFile(repository: Repository, { name, content, section }: DatabaseDumpFile): DumpFile {
+  return { name, content, section, open: () => repository.read(content) };
 }
 
 async function* mediaOf(

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { MediaContent } from '../media/restore.ts';
-import type { Invariants, PublicSigningKey } from '../repository/manifest.ts';
+import type { Invariants, OtherDatabase, PublicSigningKey } from '../repository/manifest.ts';
 
 /**
  * Where a restore takes its contents from: a snapshot of a repository (`snapshot-source.ts`), or the files that people
@@ -24,12 +24,23 @@ export interface RestoreSource {
   /** Catalogue paths that had no file when the snapshot was taken already. */
   readonly knownMissingMedia: ReadonlySet<string>;
   dumps(): readonly DumpFile[];
+  /** Makes the roles and settings that the databases had, for people to read and run. */
+  readonly rolesSql?: readonly string[];
+  /** Of the auth service, of bridges and the like. */
+  readonly databases?: readonly SourceDatabase[];
   media(): AsyncIterable<SourceMediaFile>;
   /** Of all media together: room for them is looked for before the first is written. */
   mediaBytes(): Promise<number>;
   /** Writes the files below the directory (0700), nothing if they are not what they should be. */
   placeKeys(directory: string): Promise<readonly PlacedFile[]>;
   placeConfig(directory: string): Promise<readonly PlacedFile[]>;
+}
+
+export interface SourceDatabase extends Pick<
+  OtherDatabase,
+  'label' | 'name' | 'encoding' | 'collate' | 'ctype' | 'excludedData' | 'invariants'
+> {
+  dumps(): readonly DumpFile[];
 }
 
 export interface DumpFile {

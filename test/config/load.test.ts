@@ -54,6 +54,19 @@ describe('a good file', () => {
     expect(config.drill.peer).toBe(false);
   });
 
+  it('names further databases, each by its own name and with its own password', async () => {
+    const also = `  also:\n    - name: mas\n    - {name: bridge, database: signal, user: lifeboat, password: {env: BRIDGE}}\n`;
+    const { database } = await load(`${GOOD}database:\n${also}  ignore: [nextcloud]\n`, { BRIDGE: 'secret' });
+    expect(database.also).toMatchObject([
+      { name: 'mas', database: 'mas', user: undefined, password: undefined },
+      { name: 'bridge', database: 'signal', user: 'lifeboat' },
+    ]);
+    expect(database.also[1]!.password?.reveal()).toBe('secret');
+    expect(database.ignore).toEqual(['nextcloud']);
+    for (const bad of ['[{name: mas}, {name: mas}]', '[{name: ../mas}]', '[{name: postgres}]'])
+      expect((await refusal(`${GOOD}database:\n  also: ${bad}\n`)).code).toBe('config-invalid');
+  });
+
   it('takes values from the environment, as numbers where they stand unquoted', async () => {
     const text = `${GOOD}database:\n  host: "\${DB_HOST}"\n  port: \${DB_PORT}\n  user: a$\${b}\n`;
     const config = await load(text, { DB_HOST: 'db', DB_PORT: '5433' });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import {
   clientEnvironment,
+  clusterFacts,
   compareInvariants,
   connect,
   databaseInfo,
@@ -12,6 +13,7 @@ import {
   measureInvariants,
   openSnapshot,
   pgRestoreArgv,
+  rolesSql,
   withPasswordFile,
 } from '../../src/database/index.ts';
 import type { PostgresTarget } from '../../src/database/port.ts';
@@ -22,6 +24,7 @@ import { drill } from '../../src/jobs/drill.ts';
 import { restore } from '../../src/jobs/restore.ts';
 import { silent } from '../../src/observe/index.ts';
 import { snapshotSource } from '../../src/restore/snapshot-source.ts';
+import type { DatabaseComponent } from '../../src/repository/manifest.ts';
 import type { RestoreSource } from '../../src/restore/source.ts';
 import { MAJORS, NEWEST_CLIENTS, serverPrograms } from '../postgres-majors.ts';
 import { PYTHON, startLab, type Lab } from './backed-up-world.ts';
@@ -124,6 +127,54 @@ describe.each(MAJORS)('PostgreSQL %i', (major) => {
     }
   });
 });
+
+it.each(MAJORS)(
+  'roles, memberships and settings of a database on %i can be made again elsewhere',
+  async (major) => {
+    const original = await databaseOn(major);
+    const [reader, group, person] = ['reader', 'group', 'person'].map((name) => `${name}_of_${major}`);
+    await using admin = await connect(
+      { ...servers.get(major)!.target, database: original.database },
+      { applicationName: 'test' },
+    );
+    await admin.query(`CREATE TABLE said (body text COLLATE "C"); CREATE INDEX ON said (body);
+    CREATE ROLE ${reader} NOINHERIT CONNECTION LIMIT 3; CREATE ROLE ${group} CREATEDB; CREATE ROLE ${person} LOGIN PASSWORD 'hidden';
+    GRANT SELECT ON said TO ${reader}; GRANT ${group} TO ${reader} WITH ADMIN OPTION; GRANT ${reader} TO ${person};
+    ALTER ROLE ${reader} IN DATABASE ${original.database} SET work_mem = '7MB';
+    ALTER DATABASE ${original.database} SET search_path = "$user", public;
+    ALTER DATABASE ${original.database} SET app.token = 'hidden'`);
+    const facts = await clusterFacts(admin);
+    expect(facts.roles).toEqual(
+      [
+        { name: group, attributes: ['NOLOGIN', 'CREATEDB'], memberOf: [] },
+        { name: original.user, attributes: ['LOGIN'], memberOf: [] },
+        { name: person, attributes: ['LOGIN'], memberOf: [{ role: reader, admin: false }] },
+        {
+          name: reader,
+          attributes: ['NOLOGIN', 'NOINHERIT', 'CONNECTION LIMIT 3'],
+          memberOf: [{ role: group, admin: true }],
+        },
+      ].toSorted((a, b) => (a.name! < b.name! ? -1 : 1)),
+    );
+    expect(facts).toMatchObject({ localeProvider: 'libc', collationDrift: [], tablespaces: [] });
+    expect(JSON.stringify(facts)).not.toContain('hidden');
+
+    const info = await databaseInfo(admin);
+    await using elsewhere = await connect(lab.postgres.target, { applicationName: 'test' });
+    await elsewhere.query(`CREATE DATABASE ${original.database}`);
+    const sql = rolesSql({ ...info, cluster: facts } as unknown as DatabaseComponent);
+    await elsewhere.query(sql.join('\n'));
+    await using copy = await connect(
+      { ...lab.postgres.target, database: original.database },
+      { applicationName: 'test' },
+    );
+    await copy.query(`CREATE TABLE said (body text); GRANT SELECT ON said TO ${reader};
+    ALTER DATABASE ${original.database} OWNER TO ${original.user}`);
+    const remade = await clusterFacts(copy);
+    expect(remade.roles).toEqual(facts.roles);
+    expect(remade.settings).toEqual(facts.settings.filter(({ value }) => value !== null));
+  },
+);
 
 it('Synapse’s schema comes back equal from the oldest major into the newest', async () => {
   const clients = serverPrograms(15);

@@ -123,6 +123,10 @@ function describePlan(plan: BackupPlan): string {
     ],
     ...(plan.database.via === undefined ? [] : [['through', plan.database.via]]),
     ...(plan.database.client === undefined ? [] : [['dumped by', plan.database.client]]),
+    ...plan.otherDatabases.map(({ label, name, bytes, serverVersion }) => [
+      label,
+      `${name}, ${formatBytes(bytes)}, PostgreSQL ${serverVersion}`,
+    ]),
     ['media', `${plan.mediaDirectory}: ${plan.mediaClasses.join(', ')}`],
     ...list('keys', plan.keyFiles),
     ...list('configuration', plan.configFiles),

@@ -19,6 +19,7 @@ interface RestoreFlags extends MediaPlaceFlag {
   readonly target?: string;
   readonly database?: string;
   readonly databasePasswordFile?: string;
+  readonly also?: readonly string[];
   readonly confirm?: string;
   readonly only?: Part;
   readonly program?: string;
@@ -40,6 +41,12 @@ export const restoreCommand = defineCommand<RestoreFlags>({
       description: 'postgresql://USER@HOST:PORT/DATABASE, empty, without a password (PG*, PGPASSWORD)',
     },
     { flags: '--database-password-file <FILE>', description: 'its first line is the password (PGPASSWORD)' },
+    {
+      flags: '--also <NAME=URL>',
+      description:
+        'empty database for another one of the snapshot (database.also), with the same password; may be repeated',
+      repeatable: true,
+    },
     { flags: '--confirm <SERVER_NAME>', description: 'the name of the server, as a sign that you mean it' },
     {
       flags: '--only <PART>',
@@ -86,6 +93,7 @@ export const restoreCommand = defineCommand<RestoreFlags>({
     if (options.only !== undefined)
       return await restoreOnly(options.only, target, source, context, options.dryRun === true);
     const database = await databaseTarget(options.database, options.databasePasswordFile, env);
+    const others = await otherTargets(options, env);
     if (options.dryRun === true) return showPlan(source, target, database, context);
     await requireConfirmation(source.serverName, options.confirm, context);
     const config = await context.configIfAny();
@@ -93,6 +101,7 @@ export const restoreCommand = defineCommand<RestoreFlags>({
       source,
       directory: target,
       database,
+      others,
       program: await homeserverProgram(options.program, config),
       clientDirectory: config?.database.clientDirectory,
       allowCode: options.allowCode,
@@ -107,6 +116,23 @@ export const restoreCommand = defineCommand<RestoreFlags>({
     return showOutcome(outcome, source, context);
   },
 });
+
+/** `mas=postgresql://mas@localhost/mas`. Errors: `usage`. */
+async function otherTargets(
+  { also = [], databasePasswordFile }: RestoreFlags,
+  env: NodeJS.ProcessEnv,
+): Promise<Map<string, PostgresTarget>> {
+  const others = new Map<string, PostgresTarget>();
+  for (const given of also) {
+    const [, label, url] = /^([^=]+)=(.+)$/.exec(given) ?? [];
+    if (label === undefined || url === undefined)
+      throw new LifeboatError('usage', `--also ${given} is not NAME=URL`, {
+        hint: 'Write --also mas=postgresql://USER@HOST:PORT/DATABASE; `lifeboat show` lists the names.',
+      });
+    others.set(label, await databaseTarget(url, databasePasswordFile, env));
+  }
+  return others;
+}
 
 async function restoreOnly(
   part: Part,
@@ -159,6 +185,7 @@ function showPlan(
       ['server', source.serverName],
       ['homeserver', source.homeserverVersion ?? 'unknown'],
       ['database', `${place}, must be empty`],
+      ...(source.databases ?? []).map(({ label }) => [`database ${label}`, 'with --also, or not at all']),
       ['directory', `${resolve(target)}, must be empty`],
       ['keys', source.publicKeys?.map(({ keyId }) => keyId).join(', ') ?? 'unknown'],
     ]),
@@ -186,7 +213,7 @@ async function requireConfirmation(
 }
 
 function showOutcome(
-  { result, steps, configFiles, startCommand, mediaDirectory }: RestoreOutcome,
+  { result, steps, configFiles, startCommand, mediaDirectory, rolesFile }: RestoreOutcome,
   source: RestoreSource,
   { output }: CommandContext,
 ): number {
@@ -200,6 +227,7 @@ function showOutcome(
     config_files: configFiles,
     start_command: startCommand,
     media_directory: mediaDirectory,
+    roles_file: rolesFile ?? null,
   });
   for (const { number, title, error } of steps) {
     if (error === undefined) continue;
@@ -211,6 +239,10 @@ function showOutcome(
       ? `restored ${source.serverName}; nothing was started`
       : `${source.serverName} is NOT restored; correct what is named above and give the same command again`,
   );
+  if (rolesFile !== undefined)
+    output.print(
+      `Further roles, privileges and settings of the old databases, to read and to run: ${rolesFile}`,
+    );
   if (ok) {
     output.print(
       `Before the first start give the files to the user of the homeserver; then start it with:\n  ${startCommand.join(' ')}`,

@@ -1,6 +1,6 @@
 import { EXIT } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
-import type { Manifest } from '../../repository/manifest.ts';
+import type { DatabaseComponent, Manifest } from '../../repository/manifest.ts';
 import type { SnapshotEntry } from '../../repository/port.ts';
 import { defineCommand } from '../definition.ts';
 import { formatTime, table } from '../terminal.ts';
@@ -60,9 +60,31 @@ function named(what: string, uris: readonly string[]): [string, string][] {
   return uris.map((uri) => ['', `${what}: ${uri}`]);
 }
 
+/** Beside the dump: docs/decisions/0010. */
+function clusterLines({ owner, extensions, cluster }: DatabaseComponent): string[][] {
+  if (cluster === undefined) return [];
+  const { localeProvider, collationVersion, tablespaces, roles, settings } = cluster;
+  const version = collationVersion === undefined ? '' : `, collation of version ${collationVersion}`;
+  const names = roles.map(({ name, attributes }) => `${name} (${attributes.join(', ')})`);
+  return [
+    [
+      '',
+      `owner ${owner}; extensions ${extensions.join(', ') || 'none'}; locale by ${localeProvider}${version}`,
+    ],
+    ['', `roles ${names.join(', ') || 'none'}; ${settings.length} settings of roles and database`],
+    ...(tablespaces.length === 0 ? [] : [['', `tablespaces ${tablespaces.join(', ')}`]]),
+  ];
+}
+
+function sizeOf({ dumps }: DatabaseComponent): number {
+  return dumps.reduce((sum, { content }) => sum + content.sizeBytes, 0);
+}
+
 function describeManifest({
   homeserver,
   database,
+  databases = [],
+  skewMs,
   media,
   keys,
   config,
@@ -71,20 +93,28 @@ function describeManifest({
 }: Manifest): string {
   const files = (list: readonly { readonly source: string; readonly role: string }[]) =>
     list.map(({ source, role }) => ['', `${source} (${role})`]);
-  const dumpBytes = database.dumps.reduce((sum, { content }) => sum + content.sizeBytes, 0);
   const { invariants } = database;
   return table([
     ['homeserver', `${homeserver.kind} ${homeserver.version}, saved by lifeboat ${lifeboatVersion}`],
     [
       'database',
-      `${database.name}, PostgreSQL ${database.serverVersion}, dumped with ${database.clientVersion}: ${formatBytes(dumpBytes)}`,
+      `${database.name}, PostgreSQL ${database.serverVersion}, dumped with ${database.clientVersion}: ${formatBytes(sizeOf(database))}`,
     ],
     ['', `${database.encoding}, collation ${database.collate}, at ${database.snapshotAt}`],
+    ...clusterLines(database),
     ...Object.entries(invariants.facts).map(([name, value]) => ['', `${name}: ${value}`]),
     [
       'newest event',
       invariants.newestEventTs === null ? 'none' : formatTime(new Date(invariants.newestEventTs)),
     ],
+    ...databases.flatMap((other) => [
+      [
+        `database ${other.label}`,
+        `${other.name}, PostgreSQL ${other.serverVersion}, ${formatBytes(sizeOf(other))}, ${other.encoding}, collation ${other.collate}, at ${other.snapshotAt}`,
+      ],
+      ...clusterLines(other),
+    ]),
+    ...(skewMs === undefined ? [] : [['', `no two of these databases are further apart than ${skewMs} ms`]]),
     ['media', `${media.files} files, ${formatBytes(media.bytes)}`],
     ...(media.strategy === 'repository'
       ? []

@@ -1,7 +1,7 @@
 import { LifeboatError } from '../../core/errors.ts';
 import type { PostgresSession, PostgresTarget } from '../port.ts';
 import { connect } from './connect.ts';
-import { identifier } from './invariants.ts';
+import { identifier, literal } from './invariants.ts';
 
 /** Every table, view and sequence outside the system's schemas. */
 async function userTables(session: PostgresSession): Promise<string[]> {
@@ -31,10 +31,22 @@ export async function assertEmpty(session: PostgresSession, target: PostgresTarg
   );
 }
 
-/** UTF8 with locale C from template0, as Synapse demands (its docs/postgres.md). */
-export async function createDatabase(admin: PostgresTarget, name: string, owner: string): Promise<void> {
+export interface DatabaseLocale {
+  readonly encoding: string;
+  readonly collate: string;
+  readonly ctype: string;
+}
+
+/** From template0; UTF8 with locale C, as Synapse demands (its docs/postgres.md), where nothing else is said. */
+export async function createDatabase(
+  admin: PostgresTarget,
+  name: string,
+  owner: string,
+  { encoding, collate, ctype }: DatabaseLocale = { encoding: 'UTF8', collate: 'C', ctype: 'C' },
+): Promise<void> {
   await using session = await connect(admin, { applicationName: 'lifeboat:create' });
   await session.query(
-    `CREATE DATABASE ${identifier(name)} OWNER ${identifier(owner)} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'`,
+    `CREATE DATABASE ${identifier(name)} OWNER ${identifier(owner)} TEMPLATE template0
+     ENCODING ${literal(encoding)} LC_COLLATE ${literal(collate)} LC_CTYPE ${literal(ctype)}`,
   );
 }

@@ -15,6 +15,13 @@ export interface DatabaseSnapshot extends AsyncDisposable {
   withoutLocks<T>(read: (session: PostgresSession) => Promise<T>): Promise<T>;
 }
 
+export interface SnapshotOptions {
+  /** How long a statement waits for a table; 0: as long as it takes. */
+  readonly lockTimeoutMs?: number | undefined;
+  /** Is waited for between connecting and taking the snapshot. */
+  readonly whenConnected?: (() => Promise<void>) | undefined;
+}
+
 /**
  * Opens a transaction and exports its snapshot (Postgres manual, "Snapshot Synchronization Functions"). Works on a standby
  * too. Sequences are not part of a snapshot: they are read later and can only be ahead of the rows, which is the safe side.
@@ -22,11 +29,12 @@ export interface DatabaseSnapshot extends AsyncDisposable {
 export async function openSnapshot(
   target: PostgresTarget,
   runId: string,
-  { lockTimeoutMs = 0 }: { readonly lockTimeoutMs?: number } = {},
+  { lockTimeoutMs = 0, whenConnected = () => Promise.resolve() }: SnapshotOptions = {},
 ): Promise<DatabaseSnapshot> {
   const session = await connect(target, { applicationName: `lifeboat:${runId}:snapshot` });
   try {
     await session.query(settings(lockTimeoutMs));
+    await whenConnected();
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const [row] = await session.query<{ id: string; taken: Date; pid: number }>(
       'SELECT pg_export_snapshot() AS id, now() AS taken, pg_backend_pid() AS pid',

@@ -120,6 +120,20 @@ while IFS= read -r -d '' name && IFS= read -r -d '' sha256; do
     content | file "$target/database/$name" "$sha256"
 done < <(jq -j '.manifest.database.dumps[] | .name + "\u0000" + .content.sha256 + "\u0000"' "$root")
 
+# Databases beside the homeserver's: database/SERVICE/NAME.
+while IFS= read -r -d '' service && IFS= read -r -d '' name && IFS= read -r -d '' sha256; do
+  safe "$service/$name"
+  mkdir -p -- "$target/database/$service"
+  jq -r --arg service "$service" --arg name "$name" \
+    '.manifest.databases[] | select(.label == $service) | .dumps[] | select(.name == $name) | .content.blobs[]' "$root" |
+    content | file "$target/database/$service/$name" "$sha256"
+done < <(jq -j '.manifest.databases // [] | .[] | .label as $service | .dumps[]
+  | $service + "\u0000" + .name + "\u0000" + .content.sha256 + "\u0000"' "$root")
+dumps=$(find "$target/database" -type f | wc -l)
+# A failure inside <( ) ends nothing by itself.
+[ "$dumps" = "$(jq '[.manifest.database, (.manifest.databases // [] | .[]) | .dumps[]] | length' "$root")" ] ||
+  die "only $dumps dumps could be written to $target/database"
+
 count=0
 for ((i = 1; i <= number; i++)); do
   while IFS= read -r -d '' path && IFS= read -r -d '' sha256 && IFS= read -r -d '' blobs; do
@@ -130,4 +144,4 @@ for ((i = 1; i <= number; i++)); do
   done < <(tail -n +2 -- "$work/shard-$i" |
     jq -j '.path + "\u0000" + .sha256 + "\u0000" + (.blobs | map(. + "\n") | add // "") + "\u0000"')
 done
-printf 'recover: %s media files and %s dumps are in %s\n' "$count" "$(ls -- "$target/database" | wc -l)" "$target" >&2
+printf 'recover: %s media files and %s dumps are in %s\n' "$count" "$dumps" "$target" >&2

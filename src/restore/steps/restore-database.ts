@@ -9,6 +9,7 @@ import { claimEmptyDatabase } from '../empty-database.ts';
 import { same } from '../findings.ts';
 import { compareWithManifest } from '../invariant-checks.ts';
 import { loadDumps } from '../load-dumps.ts';
+import { checkOtherDatabases, restoreOtherDatabases } from '../other-databases.ts';
 import { checkMajor } from '../postgres-major.ts';
 import type { Check, Step } from '../step.ts';
 
@@ -29,6 +30,7 @@ async function apply(context: RestoreContext): Promise<void> {
   const { target } = context;
   await claimEmptyDatabase(context);
   await loadDumps(context);
+  await restoreOtherDatabases(context);
   await using session = await connect(target.database, { applicationName: 'lifeboat:restore' });
   // Without statistics the first queries of a big server take minutes (Postgres manual, "Restoring the Dump").
   await session.query('ANALYZE');
@@ -41,6 +43,7 @@ async function* compare(context: RestoreContext): AsyncGenerator<Check> {
   found.databaseBytes = info.sizeBytes;
   const locale = { id: 'database.locale', title: 'encoding UTF8, collation and character type C' };
   yield same(locale, 'UTF8 C C', `${info.encoding} ${info.collate} ${info.ctype}`);
+  yield* checkOtherDatabases(context);
   yield checkMajor(source.postgresVersion, info.serverVersion);
   yield await checkCode(session, context);
 
