@@ -22,6 +22,9 @@ export async function requireGoodContents(
   requireOwnCode(listing, context);
 }
 
+/** The first thing that pg_restore 17 says to a server, and older ones do not know (measured: 18.4 on 13 to 16). */
+const TOO_NEW_FOR_SERVER = /unrecognized configuration parameter "transaction_timeout"/;
+
 /** pg_restore and psql must end with 0 and say nothing: "errors ignored on restore: 5" is a database with five holes. */
 export async function runClient(
   context: RestoreContext,
@@ -38,7 +41,9 @@ export async function runClient(
     'database-restore-failed',
     `${what} failed (status ${result.exitCode}): ${said.split('\n').slice(0, 5).join(' / ') || 'no message'}`,
     {
-      hint: 'The dump does not restore. Try an older snapshot, and back up again soon.',
+      hint: TOO_NEW_FOR_SERVER.test(said)
+        ? 'pg_restore 17 and newer speak to PostgreSQL 17 and newer only: restore into such a server, or, if the dump was made by an older pg_dump, name the directory of an older pg_restore as database.client_directory.'
+        : 'The dump does not restore. Try an older snapshot, and back up again soon.',
     },
   );
 }

@@ -211,6 +211,25 @@ it('a snapshot of Synapse on PostgreSQL 15 federates on 18, and the report says 
   );
 }, 180_000);
 
+it('says what to do when pg_restore is too new for the server', async () => {
+  const directory = join(lab.directory, 'restored-14');
+  await mkdir(directory);
+  const { result, steps } = await restore({
+    source,
+    directory,
+    database: await databaseOn(14),
+    program: PYTHON,
+    clientDirectory: NEWEST_CLIENTS,
+    clock: systemClock,
+    progress: silent,
+  });
+  expect(result).toBe('FAIL');
+  expect(steps[0]!.error).toMatchObject({
+    code: 'database-restore-failed',
+    hints: [expect.stringContaining('an older pg_restore as database.client_directory')],
+  });
+});
+
 it('a snapshot of PostgreSQL 15 is restored for real into 17', async () => {
   const directory = join(lab.directory, 'restored-17');
   await mkdir(directory);
