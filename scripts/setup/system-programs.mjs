@@ -21,6 +21,9 @@ const FOR_TESTS = {
   mount: ['mount'],
   'openssh-client': ['ssh', 'ssh-keygen'],
   'openssh-server': ['sshd'],
+  // Programs that a way to a database may find on the far side.
+  socat: ['socat'],
+  busybox: ['busybox'],
   rsync: ['rsync'],
   'redis-server': ['redis-server'],
 };

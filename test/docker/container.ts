@@ -10,7 +10,7 @@ import type { PostgresTarget } from '../../src/database/port.ts';
 const POSTGRES_IMAGE = 'lifeboat-test/postgres:15';
 /** Names the process that a container belongs to: what killed tests left is removed by the next ones. */
 const LABEL = 'matrix-lifeboat.test';
-export const CONTAINER_PASSWORD = 'not:to\\be "seen"';
+export const CONTAINER_PASSWORD = "not:to be'seen";
 
 const run = promisify(execFile);
 export const docker = async (...args: string[]): Promise<string> =>
@@ -28,6 +28,8 @@ export interface PostgresContainer extends AsyncDisposable {
   sql(text: string, database?: string): Promise<string>;
   /** Command lines of everything in it but PostgreSQL's own processes. */
   commands(): Promise<string[]>;
+  /** Of its log: processes of PostgreSQL that a signal ended, or orphans that it took for such; it restarts after each. */
+  crashes(): Promise<string[]>;
 }
 
 export interface ContainerOptions {
@@ -91,6 +93,10 @@ export async function startPostgresContainer(options: ContainerOptions): Promise
         .slice(1)
         .map((line) => line.trim().replace(/^\d+ +/, ''))
         .filter((line) => line !== '' && !/^(?:postgres:|postgres -c)/.test(line)),
+    crashes: async () =>
+      (await run('docker', ['logs', name])).stderr
+        .split('\n')
+        .filter((line) => line.includes('was terminated by signal')),
     [Symbol.asyncDispose]: remove,
   };
 }

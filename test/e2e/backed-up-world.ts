@@ -11,6 +11,7 @@ import {
   type LabPostgres,
   type LabSynapse,
 } from '../../src/demo/lab/index.ts';
+import type { PostgresTarget } from '../../src/database/port.ts';
 import { createDrillCa } from '../../src/environment/index.ts';
 import { backup, type BackupOptions, type BackupOutcome } from '../../src/jobs/backup.ts';
 import { openAt } from '../../src/jobs/open.ts';
@@ -30,6 +31,8 @@ export interface Lab extends AsyncDisposable {
       extraConfig?: string;
       appservice?: { name: string; yaml: string };
       python?: string;
+      /** Not one of the lab's PostgreSQL. */
+      database?: PostgresTarget;
     },
   ): Promise<LabSynapse>;
   /** A new repository and a lifeboat.yaml for this server. */
@@ -52,13 +55,13 @@ export async function startLab(): Promise<Lab> {
     directory,
     postgres,
     startServer: async (name, options = {}) => {
-      const database = await postgres.createDatabase(name, name);
+      const database = options.database ?? (await postgres.createDatabase(name, name));
       const server = await startSynapse({
         directory: join(directory, name),
-        database,
         python: PYTHON,
         ca,
         ...options,
+        database,
       });
       servers.push(server);
       return server;

@@ -355,6 +355,11 @@ describe('over SSH', () => {
   });
 });
 
+it('never has PostgreSQL take an orphan of ours for a crashed process of its own, and restart', async () => {
+  for (let times = 0; times < 5; times += 1) await dump(target(inContainer('remote')));
+  expect(await container.crashes()).toEqual([]);
+});
+
 async function allCommandLines(): Promise<string> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));

@@ -1,6 +1,9 @@
 /**
  * What runs on the far side, by its `sh`: no file is put there. Each ends when its standard input does, so that nothing stays behind
  * when we are killed (`docker exec` and ssh leave their command running when only they themselves are).
+ *
+ * And none may leave a child behind: in a container PostgreSQL is process 1, which inherits orphans, takes one that a signal ended for
+ * a crashed process of its own, and restarts (postmaster.c, CleanupBackend). So relays are one process each, and the shell waits.
  */
 
 /**
@@ -39,26 +42,18 @@ while True:
         else:
             while b: b = b[os.write(1, b):]`;
 
-/** bash connects by itself, to TCP only. Whichever side ends, ends both. */
-const BASH = `exec 3<>"/dev/tcp/$1/$2" || exit 1
-exec 4<&0
-cat <&4 >&3 & up=$!
-cat <&3 4<&- & down=$!
-wait -n; kill "$up" "$down" 2>/dev/null`;
-
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** Connects standard input and output with PostgreSQL by what is there. */
+/** Connects standard input and output with PostgreSQL by what is there. Of nc only BusyBox's: OpenBSD's does not end with the server. */
 const RELAY = `${WHERE}
 if has socat; then [ -n "$s" ] && exec socat - "UNIX-CONNECT:$s"; exec socat - "TCP:$h:$p"; fi
 if has perl && perl -MIO::Socket::UNIX -e1 2>/dev/null; then exec perl -e ${quoted(PERL)} "$s" "$h" "$p"; fi
 if has python3; then exec python3 -c ${quoted(PYTHON)} "$s" "$h" "$p"; fi
 case $1 in
-/*) if has nc; then exec nc -U "$s"; fi;;
-*) if has nc; then exec nc "$h" "$p"; fi
-if has bash; then exec bash -c ${quoted(BASH)} bash "$h" "$p"; fi;;
+/*) ;;
+*) if has nc; then case $(nc --help 2>&1) in *BusyBox*) exec nc "$h" "$p";; esac; fi;;
 esac
-echo 'lifeboat: socat, perl, python3, nc or bash is needed there, and none is found' >&2; exit 69`;
+echo 'lifeboat: socat, perl, python3, or for TCP the nc of BusyBox is needed there, and none is found' >&2; exit 69`;
 
 export function relayArgv(host: string, port: number): string[] {
   return ['sh', '-c', RELAY, 'lifeboat-relay', host, String(port)];
@@ -85,6 +80,7 @@ exec 3<&0
 exec 3<&-
 wait "$child"; status=$?
 kill "$watch" 2>/dev/null
+wait "$watch" 2>/dev/null
 exit "$status"`;
 
 export function farClientArgv(argv: readonly string[]): string[] {

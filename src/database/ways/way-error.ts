@@ -88,7 +88,7 @@ const KNOWN: readonly Known[] = [
     said: /lifeboat: socat, perl/,
     code: 'database-unreachable',
     problem: 'nothing is there that could pass a connection on',
-    hint: 'Install socat there, or use an image that has perl, python3, nc or bash.',
+    hint: 'Install socat there, or use an image that has perl or python3.',
   },
 ];
 
