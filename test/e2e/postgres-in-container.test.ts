@@ -11,6 +11,7 @@ import { drill } from '../../src/jobs/drill.ts';
 import { silent } from '../../src/observe/index.ts';
 import { snapshotSource } from '../../src/restore/snapshot-source.ts';
 import { docker, startPostgresContainer, type PostgresContainer } from '../docker/container.ts';
+import { startSshd, type Sshd } from '../storage/sftp/sshd.ts';
 import { PYTHON, startLab, type Lab } from './backed-up-world.ts';
 
 /** A real Synapse whose PostgreSQL runs in a Docker container, with rooms that it shares with another server. */
@@ -18,6 +19,7 @@ let lab: Lab;
 let container: PostgresContainer;
 let home: LabSynapse;
 let config: Config;
+let sshd: Sshd;
 
 const cleanUp = new AsyncDisposableStack();
 
@@ -25,6 +27,7 @@ beforeAll(async () => {
   const [port] = await freePorts(1);
   container = cleanUp.use(await startPostgresContainer({ name: 'synapse', publishedPort: port! }));
   lab = cleanUp.use(await startLab());
+  sshd = cleanUp.use(await startSshd());
   home = await lab.startServer('home', { database: container.published });
   config = await lab.configure(home);
 }, 180_000);
@@ -71,6 +74,18 @@ it('is backed up through docker exec with the pg_dump of the container, because 
   const inside = (await docker('exec', container.name, 'pg_dump', '--version')).split(' ')[2]!.trim();
   expect(await backUpAndDrill({ ...settings, database: { ...database, clientDirectory: old } })).toBe(inside);
   expect(await container.commands()).toEqual([]);
+  expect(await container.crashes()).toEqual([]);
+});
+
+it('is pulled over SSH out of its container with the newer pg_dump of the two, and drilled', async () => {
+  const { port, user, identityFile, knownHostsFile, sshOptions = [] } = sshd.options('');
+  const destination = `ssh://${user}@127.0.0.1:${port}`;
+  await backUpAndDrill(
+    through({
+      ...inContainer('auto'),
+      ssh: { destination, identityFile, knownHostsFile, options: sshOptions },
+    }),
+  );
   expect(await container.crashes()).toEqual([]);
 });
 

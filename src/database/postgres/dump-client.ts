@@ -29,13 +29,26 @@ export async function dumpClient(
 ): Promise<DumpClient> {
   const { way } = target;
   const here = way?.client === 'remote' ? undefined : await ours(directory, way);
-  if (here !== undefined && isNewEnough(here, serverVersion))
-    return { ...here, place: 'host', start: streamOut };
-  if (way === undefined || way.client === 'host') throw tooOld(serverVersion, here, undefined, way);
-  const there = await newestFarClient(way, 'pg_dump');
+  const ourOwn: DumpClient | undefined =
+    here !== undefined && isNewEnough(here, serverVersion)
+      ? { ...here, place: 'host', start: streamOut }
+      : undefined;
+  if (way === undefined || way.client === 'host') {
+    if (ourOwn !== undefined) return ourOwn;
+    throw tooOld(serverVersion, here, undefined, way);
+  }
+  if (ourOwn !== undefined && compareVersions(ourOwn.version, serverVersion) >= 0) return ourOwn;
+  const there = await farClient(way, ourOwn);
+  // Also within a major: 15.18 was seen to dump of a 15.20 what no 15.18 could load.
+  if (ourOwn !== undefined && (there === undefined || compareVersions(there.version, ourOwn.version) <= 0))
+    return ourOwn;
   if (there === undefined || !isNewEnough(there, serverVersion))
     throw tooOld(serverVersion, here, there, way);
-  return { ...there, place: 'remote', start: (argv, options) => startThere(target, way, argv, options) };
+  return {
+    ...there,
+    place: 'remote',
+    start: (argv, options) => startThere(target, way, argv, options),
+  };
 }
 
 /** `pg_dump 15.18 of this host`. Errors: as `dumpClient`. */
@@ -47,6 +60,19 @@ export async function describeDumpClient(
   const { version, place } = await dumpClient(target, serverVersion, directory);
   const of = place === 'host' || target.way === undefined ? 'this host' : describeWay(target.way);
   return `pg_dump ${version} of ${of}`;
+}
+
+/** An account that may only reach a port has none to offer, which matters only where there is none here. */
+async function farClient(
+  way: DatabaseWay,
+  ourOwn: DumpClient | undefined,
+): Promise<ClientProgram | undefined> {
+  try {
+    return await newestFarClient(way, 'pg_dump');
+  } catch (error) {
+    if (ourOwn !== undefined) return undefined;
+    throw error;
+  }
 }
 
 /** Missing here is no error where the far side may have one. */
