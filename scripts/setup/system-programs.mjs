@@ -17,6 +17,7 @@ const ALWAYS = {
 };
 const FOR_TESTS = {
   strace: ['strace'],
+  pgbackrest: ['pgbackrest'],
   git: ['git'],
   mount: ['mount'],
   'openssh-client': ['ssh', 'ssh-keygen'],

@@ -3,6 +3,7 @@ import type { MediaSettings } from './media.ts';
 import type { HookedJob, JobHooks, Priority } from './running.ts';
 import type { DatabaseWay } from './database-way.ts';
 import type { OtherDatabaseConfig } from './other-databases.ts';
+import type { PgBackRestSettings } from './pgbackrest.ts';
 import type { CopyPlace, StorePlace } from './store.ts';
 
 /** lifeboat.yaml as the program uses it: absolute paths, milliseconds, secrets read. */
@@ -50,6 +51,8 @@ export interface Config {
 }
 
 export interface DatabaseOverrides {
+  readonly engine: 'dump' | 'pgbackrest';
+  readonly pgbackrest: PgBackRestSettings | undefined;
   readonly host: string | undefined;
   readonly port: number | undefined;
   readonly user: string | undefined;

@@ -6,6 +6,7 @@ export type { Config } from './config.ts';
 export type { Hook, HookedJob, JobHooks } from './running.ts';
 export type { ContainerHop, DatabaseWay, SshHop } from './database-way.ts';
 export { findConfig, loadConfig, parseConfig } from './load.ts';
+export type { PgBackRestSettings } from './pgbackrest.ts';
 export { placeOf } from './media.ts';
 export type { S3SyncSettings } from './media-s3.ts';
 export type { MediaSettings, RsyncSettings } from './media.ts';

@@ -10,6 +10,7 @@ import { toDatabaseWay } from './database-way.ts';
 import { configSchema, type ConfigFile } from './schema.ts';
 import { toMedia } from './media.ts';
 import { toOtherDatabases } from './other-databases.ts';
+import { toPgBackRest } from './pgbackrest.ts';
 import { nearest } from './nearest.ts';
 import { toHooks } from './running.ts';
 import { resolvePlace, toStorePlace, type SecretReference } from './store.ts';
@@ -158,6 +159,8 @@ async function toConfig(
     },
     configuration: file.config,
     database: {
+      engine: database.engine,
+      pgbackrest: toPgBackRest(database.pgbackrest, at),
       host: database.host,
       port: database.port,
       user: database.user,

@@ -2,6 +2,7 @@ import { z } from './zod.ts';
 import { mediaSchema } from './media.ts';
 import { hooksSchema, prioritySchema } from './running.ts';
 import { otherDatabasesSchema } from './other-databases.ts';
+import { pgBackRestSchema } from './pgbackrest.ts';
 import { copySchema, duration, secret, storeShape } from './store.ts';
 import { viaSchema } from './database-way.ts';
 
@@ -36,6 +37,11 @@ export const configSchema = z.strictObject({
     .describe('The homeserver to back up.'),
   database: z
     .strictObject({
+      engine: z
+        .enum(['dump', 'pgbackrest'])
+        .default('dump')
+        .describe('Who backs the database up: lifeboat by pg_dump, or pgBackRest (docs/pgbackrest.md).'),
+      pgbackrest: pgBackRestSchema.optional(),
       host: z
         .string()
         .optional()
@@ -81,6 +87,10 @@ export const configSchema = z.strictObject({
         .describe(
           'Databases of the same cluster that do not belong to the homeserver, so that nobody is warned.',
         ),
+    })
+    .refine(({ engine, pgbackrest }) => engine === 'dump' || pgbackrest !== undefined, {
+      path: ['pgbackrest'],
+      message: 'is missing: engine pgbackrest needs the stanza',
     })
     .prefault({})
     .describe('How to reach the database, where it differs from the homeserver configuration.'),

@@ -74,6 +74,8 @@ export const ERROR_TABLE = {
   'database-client-old': permanent(EXIT.preflightRefused),
   'database-dump-failed': transient(EXIT.failed),
   'database-restore-failed': permanent(EXIT.failed),
+  'external-backup-expired': permanent(EXIT.failed),
+  'wal-missing': permanent(EXIT.failed),
   'server-name-mismatch': permanent(EXIT.preflightRefused),
   'media-unreadable': permanent(EXIT.preflightRefused),
   'media-changed': transient(EXIT.failed),

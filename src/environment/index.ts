@@ -5,3 +5,4 @@
  */
 export { createProcessEnvironment, type ProcessEnvironmentOptions } from './process/environment.ts';
 export { createDrillCa, type DrillCa, type IssuedCertificate } from './ca.ts';
+export { restoredPlace } from './process/restored-postgres.ts';

@@ -22,6 +22,8 @@ export interface Environment {
   handOver(path: string): Promise<void>;
   /** A throw-away cluster (fsync off), reachable by Unix socket from outside as well. */
   postgres(): Promise<PostgresTarget>;
+  /** The same of files that were restored below `directory`, which are handed over: started, and recovered to the target. */
+  restoredPostgres(cluster: RestoredCluster): Promise<PostgresTarget>;
   /** Runs to its end. */
   exec(command: EnvironmentCommand): Promise<ExecResult>;
   /** Starts a service that goes on; its output goes to `<directory>/logs/<name>.log`. */
@@ -37,6 +39,20 @@ export interface Environment {
   /** Host names that something inside asked for and that do not exist there: attempts to reach the outside world. */
   strayLookups(): Promise<readonly string[]>;
   destroy(): Promise<void>;
+}
+
+/** The files of a cluster, all WAL for the target in its pg_wal. */
+export interface RestoredCluster {
+  readonly data: string;
+  /** `15.18`: files are read by programs of the same major only. */
+  readonly serverVersion: string;
+  readonly superuser: string;
+  /** `0/E000B28`: everything before it, nothing from it on. */
+  readonly lsn: string;
+  /** 8 hex digits. */
+  readonly timeline: string;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface EnvironmentCommand {

@@ -8,6 +8,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   bwrap: 'bubblewrap',
   initdb: 'postgresql',
   pg_ctl: 'postgresql',
+  pgbackrest: 'pgbackrest',
   postgres: 'postgresql',
   pg_dump: 'postgresql-client',
   pg_restore: 'postgresql-client',

@@ -13,13 +13,18 @@ import {
   databaseInfo,
   describeDumpClient,
   describeWay,
+  openRecoverableSnapshot,
+  openSnapshot,
+  pgBackRest,
 } from '../database/index.ts';
-import type { PostgresTarget } from '../database/port.ts';
+import type { KeptBackup, PhysicalEngine } from '../database/engine.ts';
+import type { PostgresSession, PostgresTarget } from '../database/port.ts';
 import { homeserverOf } from '../homeserver/index.ts';
 import type { Homeserver, Inventory } from '../homeserver/port.ts';
 import type { Progress } from '../observe/progress.ts';
 import type { DatabaseComponent, OtherDatabase } from '../repository/manifest.ts';
 import type { BackupWriter, CommitResult, Repository } from '../repository/port.ts';
+import { keepPhysically, recordPhysically } from './backup-physical.ts';
 import { backUpArchives } from './backup-archives.ts';
 import { backUpDatabase } from './backup-database.ts';
 import { compareIdentity } from './compare-identity.ts';
@@ -169,8 +174,10 @@ async function backUpOnce(
   };
   try {
     // Nothing but blobs is stored until the dump is whole, so that it can be begun again.
-    await using instant = await captureInstant(capture, (attempt) =>
-      readDatabase(sources, attempt, writer, options),
+    const kept = await keepElsewhere(sources, options);
+    const open = kept === undefined ? openSnapshot : openRecoverableSnapshot;
+    await using instant = await captureInstant({ ...capture, open }, (attempt) =>
+      readDatabase(sources, attempt, writer, options, kept),
     );
     return await backUpInstant(sources, instant, writer, options).catch(async (error: unknown) => {
       const reason = await reasonOf(instant.signal, options.signal, error);
@@ -198,8 +205,9 @@ async function readDatabase(
   attempt: Attempt,
   writer: BackupWriter,
   options: BackupOptions,
+  kept: KeptElsewhere | undefined,
 ): Promise<ReadDatabase> {
-  const { config } = options;
+  const { config, progress } = options;
   const { plan, cluster } = await attempt.snapshot.withoutLocks(async (session) => {
     if (!config.media.allowMissing) await sources.media.requireThere(sources.kind.catalogue(session));
     const undecided = await undecidedDatabases(config, session);
@@ -214,7 +222,10 @@ async function readDatabase(
     progress: options.progress,
     writer,
   });
-  const main = await backUpDatabase(sources, attempt, writer, options);
+  const main =
+    kept === undefined
+      ? await backUpDatabase(sources, attempt, writer, options)
+      : await recordPhysically(kept.engine, kept.backup, sources, attempt, progress);
   const database = { ...main, walPosition: attempt.walPositions[0]!, cluster };
   const collations = [database, ...databases].flatMap(collationWarnings);
   return {
@@ -224,6 +235,25 @@ async function readDatabase(
     collations,
     skewMs: attempt.skewMs,
   };
+}
+
+interface KeptElsewhere {
+  readonly engine: PhysicalEngine;
+  readonly backup: KeptBackup;
+}
+
+/** Where another tool keeps the database, its backup comes first. */
+async function keepElsewhere(
+  sources: Sources,
+  { config, progress, signal }: BackupOptions,
+): Promise<KeptElsewhere | undefined> {
+  const { engine: which, pgbackrest } = config.database;
+  if (which === 'dump' || pgbackrest === undefined) return undefined;
+  const engine = pgBackRest(pgbackrest);
+  const look = async (session: PostgresSession) => {
+    if (!config.media.allowMissing) await sources.media.requireThere(sources.kind.catalogue(session));
+  };
+  return { engine, backup: await keepPhysically(engine, sources, look, { progress, signal }) };
 }
 
 async function backUpInstant(

@@ -9,8 +9,14 @@ import type { Config } from '../config/index.ts';
 import type { Clock } from '../core/clock.ts';
 import { LifeboatError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
-import { connect } from '../database/index.ts';
-import { createDrillCa, createProcessEnvironment, type DrillCa } from '../environment/index.ts';
+import { connect, pgBackRest } from '../database/index.ts';
+import type { PostgresTarget } from '../database/port.ts';
+import {
+  createDrillCa,
+  createProcessEnvironment,
+  restoredPlace,
+  type DrillCa,
+} from '../environment/index.ts';
 import type { Environment } from '../environment/port.ts';
 import { runCommand } from '../exec/index.ts';
 import { defang } from '../homeserver/index.ts';
@@ -28,6 +34,7 @@ import { federationStep, type FederationStepOptions } from '../verify/federation
 import type { DrillReport } from '../verify/report/model.ts';
 import { storedEventsChecks } from '../verify/stored-events-check.ts';
 import { drillNames, type DrillNames } from './drill-names.ts';
+import { restoreCluster } from './restore-cluster.ts';
 import { drillReport } from './drill-report.ts';
 
 export interface DrillOptions {
@@ -36,6 +43,8 @@ export interface DrillOptions {
   readonly program: string;
   readonly settings: Config['drill'];
   readonly clientDirectory: string | undefined;
+  /** Keeps the database of snapshots that were taken with it. */
+  readonly pgbackrest?: Config['database']['pgbackrest'];
   /** Leave the directory, for who wants to look at logs. */
   readonly keep: boolean;
   readonly clock: Clock;
@@ -52,7 +61,7 @@ export interface DrillOptions {
 }
 
 const READY_TIMEOUT_MS = 120_000;
-const DATABASE_OWNER = 'restored';
+const DATABASE_OWNER = 'lifeboat_restored';
 
 /** Errors: `drill-impossible`, `not-sealed`, `interrupted`; a drill that ran always ends in a report, PASS or FAIL. */
 export async function drill(options: DrillOptions): Promise<DrillReport> {
@@ -158,16 +167,13 @@ async function prepareContext(
   signal: AbortSignal,
 ): Promise<RestoreContext> {
   const { source, clock, progress } = options;
-  progress({ phase: 'environment', message: 'starting PostgreSQL inside' });
-  const admin = await environment.postgres();
-  await using session = await connect(admin, { applicationName: 'lifeboat:prepare' });
-  // No superuser: code in a hostile dump runs as this role.
-  await session.query(`CREATE ROLE ${DATABASE_OWNER} LOGIN`);
   const { directory } = environment;
+  const admin =
+    source.physical === undefined ? await emptyCluster(environment, progress) : restoredPlace(directory);
   const target: RestoreTarget = {
     directory,
-    database: { ...admin, user: DATABASE_OWNER, database: 'restored' },
-    admin,
+    database: { ...admin, user: DATABASE_OWNER, database: source.physical?.database ?? 'restored' },
+    admin: source.physical === undefined ? admin : undefined,
     mediaDirectory: join(directory, 'media_store'),
     keysDirectory: join(directory, 'keys'),
     configDirectory: join(directory, 'config'),
@@ -184,6 +190,15 @@ async function prepareContext(
     program: options.program,
     exec: (command) => environment.exec(command),
     handOver: (path) => environment.handOver(path),
+    restoreCluster: () =>
+      restoreCluster({
+        ...options,
+        engine: options.pgbackrest === undefined ? undefined : pgBackRest(options.pgbackrest),
+        environment,
+        owner: DATABASE_OWNER,
+        timeoutMs: options.settings.timeoutMs,
+        signal,
+      }),
     arrange: ({ merged, signingKeyPath, placed }) => {
       const { yaml, logConfig, changes } = defang(
         { merged },
@@ -205,6 +220,15 @@ async function prepareContext(
     },
     found: {},
   };
+}
+
+async function emptyCluster(environment: Environment, progress: Progress): Promise<PostgresTarget> {
+  progress({ phase: 'environment', message: 'starting PostgreSQL inside' });
+  const admin = await environment.postgres();
+  await using session = await connect(admin, { applicationName: 'lifeboat:prepare' });
+  // No superuser: code in a hostile dump runs as this role.
+  await session.query(`CREATE ROLE ${DATABASE_OWNER} LOGIN`);
+  return admin;
 }
 
 async function writeCertificate(

@@ -9,6 +9,7 @@ import {
   exclusiveLocks,
   givenUp,
   guardAgainstPileUp,
+  openSnapshot,
   openSnapshotsTogether,
   setbackOf,
   sourceState,
@@ -105,6 +106,8 @@ export interface CaptureOptions {
   readonly setbacks: Setbacks;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
+  /** How the snapshot is taken: by default as a dump needs it. */
+  readonly open?: typeof openSnapshot;
 }
 
 /** `read` must be able to begin again. Errors: those of `read`, `database-dump-failed` when it was given up. */
@@ -122,7 +125,7 @@ export async function captureInstant<T>(
 }
 
 async function attempt<T>(
-  { target, others, runId, patience, setbacks, signal }: CaptureOptions,
+  { target, others, runId, patience, setbacks, signal, open = openSnapshot }: CaptureOptions,
   read: (attempt: Attempt) => Promise<T>,
 ): Promise<Instant<T>> {
   const lockWaitMs = patience.lockTimeoutMs / ATTEMPTS.lock;
@@ -136,7 +139,7 @@ async function attempt<T>(
   };
   const before = await vacuumState(watcher);
   const together = held.use(
-    await openSnapshotsTogether([target, ...(others ?? [])], runId, { lockTimeoutMs: lockWaitMs }),
+    await openSnapshotsTogether([target, ...(others ?? [])], runId, { lockTimeoutMs: lockWaitMs }, open),
   );
   const { walPositions, skewMs } = together;
   const [snapshot, ...rest] = together.snapshots as [DatabaseSnapshot, ...DatabaseSnapshot[]];

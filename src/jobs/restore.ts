@@ -15,6 +15,7 @@ import { relocate, startArgv } from '../homeserver/index.ts';
 import type { Progress } from '../observe/index.ts';
 import { runChecklist } from '../restore/checklist.ts';
 import type { RestoreContext } from '../restore/context.ts';
+import { requireDumps } from './physical-by-hand.ts';
 import { removeMark, requireFreeDatabase } from '../restore/empty-database.ts';
 import { JOURNAL_FILE, openJournal } from '../restore/journal.ts';
 import type { RestoreSource } from '../restore/source.ts';
@@ -73,6 +74,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreOutcome> 
   const others = options.others ?? new Map<string, PostgresTarget>();
   requireKnown(others, source);
   const directory = resolve(options.directory);
+  requireDumps(source);
   await requireFreeDirectory(directory);
   const subject = {
     snapshot: source.id,

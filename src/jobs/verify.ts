@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { isLifeboatError, messageOf } from '../core/errors.ts';
 import { formatBytes } from '../core/units.ts';
+import type { PhysicalEngine } from '../database/engine.ts';
 import { openExternalMedia, type MediaAccess } from '../media/external.ts';
 import { dumpsOf } from '../repository/dumps.ts';
 import type { ArchiveRef, Content, Manifest, MediaFile } from '../repository/manifest.ts';
@@ -9,6 +10,7 @@ import type { Evidence, Repository } from '../repository/port.ts';
 import type { Progress } from '../observe/progress.ts';
 import { collectFindings, noneFound } from '../restore/findings.ts';
 import type { Check } from '../restore/step.ts';
+import { verifyPhysical } from './verify-physical.ts';
 
 /**
  * Is the content right? Every byte of a snapshot is fetched, decrypted, decompressed and compared with the manifest, as a
@@ -21,6 +23,7 @@ export async function* verifySnapshot(
   progress: Progress,
   signal?: AbortSignal,
   access: MediaAccess = {},
+  engine?: PhysicalEngine,
 ): AsyncGenerator<Check> {
   const manifest = await repository.manifest(snapshotId);
   const external = await openExternalMedia(manifest.media, access);
@@ -37,7 +40,9 @@ export async function* verifySnapshot(
     result: 'pass',
     observed: manifest.snapshotId,
   };
-  yield await verifyDumps(reading, manifest, progress);
+  const { physical } = manifest.database;
+  if (physical === undefined) yield await verifyDumps(reading, manifest, progress);
+  else yield* verifyPhysical(physical, engine, signal);
   yield await verifyMedia(reading, manifest, repository.mediaFilesByPack(snapshotId), progress);
   yield await verifyArchives(reading, manifest);
 }

@@ -78,8 +78,37 @@ const cluster = z.strictObject({
   ),
 });
 
+/** What becomes an argument of a program must not look like an option, and what becomes a path must not lead anywhere. */
+const word = z.string().regex(/^[A-Za-z0-9_][\w.-]*$/);
+const segment = z.string().regex(/^[0-9A-F]{24}$/);
+
+const physical = z.strictObject({
+  version: z.string(),
+  stanza: word,
+  repo: z.int().min(1).max(256),
+  label: word,
+  type: z.enum(['full', 'diff', 'incr']),
+  systemId: z.string().regex(/^\d+$/),
+  superuser: z.string(),
+  startedAt: time,
+  finishedAt: time,
+  clusterBytes: size,
+  storedBytes: size,
+  walStart: segment,
+  walStop: segment,
+  target: z.strictObject({
+    lsn: z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/),
+    walFile: segment,
+    walSegmentBytes: z
+      .int()
+      .min(1024 * 1024)
+      .max(1024 * 1024 * 1024),
+    snapshot: z.string().regex(/^\d+:\d+:[\d,]*$/),
+  }),
+});
+
 const database = z.strictObject({
-  engine: z.literal('postgres'),
+  engine: z.enum(['postgres', 'pgbackrest']),
   name: z.string(),
   serverVersion: z.string(),
   clientVersion: z.string(),
@@ -110,6 +139,7 @@ const database = z.strictObject({
     .optional(),
   walPosition: z.string().optional(),
   cluster: cluster.optional(),
+  physical: physical.optional(),
 });
 
 const otherDatabase = database.extend({ label: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$/) });

@@ -31,7 +31,8 @@ export interface Manifest {
 }
 
 export interface DatabaseComponent {
-  readonly engine: 'postgres';
+  /** `postgres`: our dumps. `pgbackrest`: a backup in pgBackRest's own repository, `physical`, and no dumps. */
+  readonly engine: 'postgres' | 'pgbackrest';
   readonly name: string;
   readonly serverVersion: string;
   readonly clientVersion: string;
@@ -53,6 +54,8 @@ export interface DatabaseComponent {
   readonly walPosition?: string | undefined;
   /** What of the cluster belongs to the database and is in no dump of it. Absent in older snapshots. */
   readonly cluster?: ClusterFacts | undefined;
+  /** Only with an engine that keeps its backups elsewhere. */
+  readonly physical?: PhysicalBackup | undefined;
 }
 
 export interface ClusterFacts {
@@ -113,6 +116,41 @@ export interface DatabaseDumpFile {
 export interface OtherDatabase extends DatabaseComponent {
   /** Unique in the manifest; the name of its copy in a drill. */
   readonly label: string;
+}
+
+/** A physical backup that another tool keeps, and the point of the write-ahead log (WAL) that it is to be recovered to. */
+export interface PhysicalBackup {
+  /** Of pgBackRest: `2.45`. */
+  readonly version: string;
+  readonly stanza: string;
+  readonly repo: number;
+  /** `20261125-163808F_20261125-163819I` */
+  readonly label: string;
+  readonly type: 'full' | 'diff' | 'incr';
+  /** Of the cluster, decimal: more digits than a JavaScript number holds. */
+  readonly systemId: string;
+  /** The bootstrap superuser of the cluster: who a drill connects as. */
+  readonly superuser: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  /** Of the whole cluster, and what of it this backup added to pgBackRest's repository. */
+  readonly clusterBytes: number;
+  readonly storedBytes: number;
+  /** Names of the WAL segments that the backup needs to be consistent. */
+  readonly walStart: string;
+  readonly walStop: string;
+  readonly target: RecoveryTarget;
+}
+
+/** The instant of the invariants. */
+export interface RecoveryTarget {
+  /** Everything before it, and nothing from it on: `recovery_target_lsn` with `recovery_target_inclusive = off`. */
+  readonly lsn: string;
+  /** The segment that holds it; its first 8 digits are the timeline. */
+  readonly walFile: string;
+  readonly walSegmentBytes: number;
+  /** `pg_current_snapshot()` of the snapshot that was measured: tells in the restored cluster what else was committed. */
+  readonly snapshot: string;
 }
 
 /**

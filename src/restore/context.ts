@@ -1,5 +1,6 @@
 import type { LifeboatError } from '../core/errors.ts';
 import type { Clock } from '../core/clock.ts';
+import type { WalArchive } from '../database/engine.ts';
 import type { PostgresTarget } from '../database/port.ts';
 import type { EnvironmentCommand, ExecResult } from '../environment/port.ts';
 import type { Launch } from '../homeserver/index.ts';
@@ -20,6 +21,8 @@ export interface RestoreContext {
   readonly exec: (command: EnvironmentCommand) => Promise<ExecResult>;
   /** Gives a path below the target to the user that will use it. */
   readonly handOver: (path: string) => Promise<void>;
+  /** Only where the source's database is a physical backup: brings its cluster to life, as `target.database` then. */
+  readonly restoreCluster?: (() => Promise<RecoveredCluster>) | undefined;
   readonly journal?: Journal | undefined;
   /** Interpreter of the homeserver's installation, of the version that the snapshot was taken of. */
   readonly program: string;
@@ -28,6 +31,16 @@ export interface RestoreContext {
   /** Load functions, triggers and extensions that the homeserver's schema does not have, outside a sealed environment too. */
   readonly allowCode?: boolean | undefined;
   readonly found: RestoreState;
+}
+
+/** What is known of a recovered cluster, for the checks. */
+export interface RecoveredCluster {
+  /** Transactions that it holds and that were not in the snapshot that was measured. */
+  readonly between: number;
+  readonly restoreMs: number;
+  readonly replayMs: number;
+  readonly walSegments: number;
+  readonly wal: WalArchive;
 }
 
 export interface RestoreTarget {
@@ -67,6 +80,7 @@ export interface Arrangement {
 export interface RestoreState {
   /** By label: why a database beside the homeserver's could not be restored. */
   otherFailures?: ReadonlyMap<string, LifeboatError>;
+  cluster?: RecoveredCluster;
   measured?: Invariants;
   databaseBytes?: number;
   mediaFiles?: number;

@@ -36,6 +36,9 @@ export async function snapshotSource(
     invariants: database.invariants,
     excludedData: database.excludedData,
     publicKeys: manifest.keys.public,
+    ...(database.physical === undefined
+      ? {}
+      : { physical: { backup: database.physical, database: database.name } }),
     knownMissingMedia: new Set(manifest.media.missing),
     dumps: () => database.dumps.map((dump) => dumpFile(repository, dump)),
     rolesSql: [manifest.database, ...(manifest.databases ?? [])].flatMap(rolesSql),

@@ -1,6 +1,11 @@
 import type { Readable } from 'node:stream';
 import type { MediaContent } from '../media/restore.ts';
-import type { Invariants, OtherDatabase, PublicSigningKey } from '../repository/manifest.ts';
+import type {
+  Invariants,
+  OtherDatabase,
+  PhysicalBackup,
+  PublicSigningKey,
+} from '../repository/manifest.ts';
 
 /**
  * Where a restore takes its contents from: a snapshot of a repository (`snapshot-source.ts`), or the files that people
@@ -23,6 +28,8 @@ export interface RestoreSource {
   readonly publicKeys: readonly PublicSigningKey[] | undefined;
   /** Catalogue paths that had no file when the snapshot was taken already. */
   readonly knownMissingMedia: ReadonlySet<string>;
+  /** Where another tool keeps the database: its backup, and the name of the database in that cluster. There are no dumps then. */
+  readonly physical?: { readonly backup: PhysicalBackup; readonly database: string } | undefined;
   dumps(): readonly DumpFile[];
   /** Makes the roles and settings that the databases had, for people to read and run. */
   readonly rolesSql?: readonly string[];

@@ -45,10 +45,13 @@ export interface Lab extends AsyncDisposable {
 
 export const PYTHON = synapsePython();
 
-export async function startLab(): Promise<Lab> {
+export async function startLab(options: { postgres?: readonly string[] } = {}): Promise<Lab> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-lab-'));
   await chmod(directory, 0o755);
-  const postgres = await startPostgres({ directory: join(directory, 'postgres') });
+  const postgres = await startPostgres({
+    directory: join(directory, 'postgres'),
+    settings: options.postgres ?? [],
+  });
   const ca = await createDrillCa();
   const servers: LabSynapse[] = [];
   return {

@@ -138,6 +138,7 @@ export const drillCommand = defineCommand<DrillFlags>({
       ),
       settings: settingsOf(config, options),
       clientDirectory: config?.database.clientDirectory,
+      pgbackrest: config?.database.pgbackrest,
       keep: options.keep === true,
       clock,
       progress: output.progress,

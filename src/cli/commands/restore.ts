@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { EXIT, LifeboatError } from '../../core/errors.ts';
 import type { PostgresTarget } from '../../database/port.ts';
 import { homeserverProgram } from '../../jobs/program.ts';
+import { requireDumps } from '../../jobs/physical-by-hand.ts';
 import { restorePart, PARTS, type Part } from '../../jobs/restore-part.ts';
 import { restore, type RestoreOutcome } from '../../jobs/restore.ts';
 import { snapshotSource } from '../../restore/snapshot-source.ts';
@@ -90,6 +91,7 @@ export const restoreCommand = defineCommand<RestoreFlags>({
     const { id } = await repository.resolve(input.arguments[0]!);
     const access = await mediaAccessOf(options, context);
     const source = await snapshotSource(repository, id, { ...access, keepOwners: true });
+    if (options.only === undefined || options.only === 'database') requireDumps(source);
     if (options.only !== undefined)
       return await restoreOnly(options.only, target, source, context, options.dryRun === true);
     const database = await databaseTarget(options.database, options.databasePasswordFile, env);

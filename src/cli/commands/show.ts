@@ -80,6 +80,23 @@ function sizeOf({ dumps }: DatabaseComponent): number {
   return dumps.reduce((sum, { content }) => sum + content.sizeBytes, 0);
 }
 
+function databaseRows(database: DatabaseComponent): string[][] {
+  const { name, serverVersion, clientVersion, physical } = database;
+  const what = `${name}, PostgreSQL ${serverVersion}`;
+  if (physical === undefined) {
+    return [['database', `${what}, dumped with ${clientVersion}: ${formatBytes(sizeOf(database))}`]];
+  }
+  const { stanza, repo, label, type, target, clusterBytes } = physical;
+  return [
+    [
+      'database',
+      `${what}, kept by pgBackRest ${clientVersion}: ${formatBytes(clusterBytes)} of the whole cluster`,
+    ],
+    ['', `stanza ${stanza}, repository ${repo}, backup ${label} (${type})`],
+    ['', `recovered to ${target.lsn} in WAL segment ${target.walFile}`],
+  ];
+}
+
 function describeManifest({
   homeserver,
   database,
@@ -96,10 +113,7 @@ function describeManifest({
   const { invariants } = database;
   return table([
     ['homeserver', `${homeserver.kind} ${homeserver.version}, saved by lifeboat ${lifeboatVersion}`],
-    [
-      'database',
-      `${database.name}, PostgreSQL ${database.serverVersion}, dumped with ${database.clientVersion}: ${formatBytes(sizeOf(database))}`,
-    ],
+    ...databaseRows(database),
     ['', `${database.encoding}, collation ${database.collate}, at ${database.snapshotAt}`],
     ...clusterLines(database),
     ...Object.entries(invariants.facts).map(([name, value]) => ['', `${name}: ${value}`]),

@@ -1,4 +1,5 @@
 import { EXIT } from '../../core/errors.ts';
+import { pgBackRest } from '../../database/index.ts';
 import { findSources } from '../../jobs/backup.ts';
 import { checkAgainstSource } from '../../jobs/media/sample.ts';
 import { verifyEvidence, verifySnapshot } from '../../jobs/verify.ts';
@@ -40,8 +41,10 @@ export const verifyCommand = defineCommand<MediaPlaceFlag & { sample?: number }>
     const { id } = await opened.resolve(input.arguments[0] ?? 'latest');
     const access = await mediaAccessOf(input.options, context);
     const done: Check[] = [];
+    const settings = (await context.configIfAny())?.database.pgbackrest;
+    const engine = settings === undefined ? undefined : pgBackRest(settings);
     const checks = async function* () {
-      yield* verifySnapshot(opened, id, output.progress, signal, access);
+      yield* verifySnapshot(opened, id, output.progress, signal, access, engine);
       if (input.options.sample === undefined) return;
       const { media } = await findSources(await context.config());
       yield await checkAgainstSource(media, opened.mediaFiles(id), input.options.sample);

@@ -1,4 +1,5 @@
 import { LifeboatError } from '../../core/errors.ts';
+import type { RecoveryTarget } from '../../repository/manifest.ts';
 import type { PostgresSession, PostgresTarget } from '../port.ts';
 import { connect } from './connect.ts';
 
@@ -11,6 +12,8 @@ export interface DatabaseSnapshot extends AsyncDisposable {
   readonly takenAt: Date;
   /** Of its session on the server. */
   readonly pid: number;
+  /** Only of `openRecoverableSnapshot`. */
+  readonly recovery?: RecoveryPoint | undefined;
   /** Reads inside the snapshot, and gives back the locks on what was read: nobody has to wait for them until the end. */
   withoutLocks<T>(read: (session: PostgresSession) => Promise<T>): Promise<T>;
 }
@@ -20,6 +23,15 @@ export interface SnapshotOptions {
   readonly lockTimeoutMs?: number | undefined;
   /** Is waited for between connecting and taking the snapshot. */
   readonly whenConnected?: (() => Promise<void>) | undefined;
+}
+
+/** Where in the WAL the snapshot stands, of which cluster. */
+export interface RecoveryPoint {
+  readonly target: RecoveryTarget;
+  /** Read before it: a recovered sequence is never behind these. */
+  readonly sequences: Readonly<Record<string, number>>;
+  readonly systemId: string;
+  readonly superuser: string;
 }
 
 /**

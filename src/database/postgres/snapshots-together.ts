@@ -23,6 +23,8 @@ export async function openSnapshotsTogether(
   targets: readonly PostgresTarget[],
   runId: string,
   options: Pick<SnapshotOptions, 'lockTimeoutMs'> = {},
+  /** How the first is opened: the homeserver's. */
+  openFirst = openSnapshot,
 ): Promise<SnapshotsTogether> {
   let [waiting, released] = [targets.length, 0];
   const gate = Promise.withResolvers<void>();
@@ -36,9 +38,10 @@ export async function openSnapshotsTogether(
     return gate.promise;
   };
   const opening = await Promise.allSettled(
-    targets.map(async (target) => {
+    targets.map(async (target, index) => {
+      const open = index === 0 ? openFirst : openSnapshot;
       try {
-        return await openSnapshot(target, runId, { ...options, whenConnected });
+        return await open(target, runId, { ...options, whenConnected });
       } finally {
         // Who cannot connect must not keep the others waiting.
         release();

@@ -17,6 +17,8 @@ export interface LabPostgresOptions {
   /** Directory of initdb and postgres; by default the newest of the machine. */
   readonly binDirectory?: string;
   readonly port?: number;
+  /** Further `NAME=VALUE`, which win over the lab's own. */
+  readonly settings?: readonly string[];
 }
 
 export interface LabPostgres {
@@ -79,7 +81,10 @@ export async function startPostgres(options: LabPostgresOptions): Promise<LabPos
   await rm(passwordFile);
 
   const port = options.port ?? (await freePorts(1))[0]!;
-  const settings = [`port=${port}`, ...SETTINGS].flatMap((setting) => ['-c', setting]);
+  const settings = [`port=${port}`, ...SETTINGS, ...(options.settings ?? [])].flatMap((setting) => [
+    '-c',
+    setting,
+  ]);
   const service = await startService(endingWithUs([server!, '-D', data, ...settings], user?.name), {
     cwd: directory,
     logFile,

@@ -8,6 +8,7 @@ import { startAgent, type Agent } from './agent-client.ts';
 import { openConnection } from './connection.ts';
 import { handOver } from './hand-over.ts';
 import { installationParts, startPostgres } from './postgres.ts';
+import { startRestored } from './restored-postgres.ts';
 import { sandboxArgv, writeEtc } from './sandbox.ts';
 import { namespaceHints } from './user-namespaces.ts';
 import { chooseUser } from './user.ts';
@@ -84,6 +85,7 @@ export async function createProcessEnvironment(options: ProcessEnvironmentOption
     attemptEscape: async () => await inside().ask<EscapeAttempt[]>({ op: 'escape', targets: waysOut() }),
     handOver: (path) => handOver(path, directory, user),
     postgres: () => startPostgres(environment, options.postgresDirectory),
+    restoredPostgres: (cluster) => startRestored(environment, cluster, options.postgresDirectory),
     exec: async (command) =>
       await inside().ask<ExecResult>({
         op: 'exec',

@@ -8,7 +8,7 @@ import type { PostgresTarget } from '../../database/port.ts';
 import type { Environment } from '../port.ts';
 
 /** For a cluster that lives for minutes and is thrown away: no durability, all speed (RELIABILITY: -35 % restore time). */
-const THROW_AWAY = [
+export const THROW_AWAY = [
   'fsync=off',
   'full_page_writes=off',
   'synchronous_commit=off',
@@ -24,7 +24,7 @@ const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 100;
 const LONGEST_LOG = 64 * 1024;
 const INITDB_TIMEOUT_MS = 120_000;
-const PORT = 5432;
+export const PORT = 5432;
 const SUPERUSER = 'lifeboat_drill';
 
 /** A new cluster inside, with locale C and UTF8 as Synapse demands, reachable by its socket only. */
@@ -55,14 +55,40 @@ export async function startPostgres(
   });
   if (init.exitCode !== 0)
     throw new LifeboatError('drill-impossible', `initdb failed: ${init.stderr.trim()}`);
-  const settings = THROW_AWAY.flatMap((setting) => ['-c', setting]);
-  const service = await environment.run('postgres', {
-    argv: [server!, '-D', data!, '-k', sockets!, '-p', String(PORT), ...settings],
+  return await runServer(environment, {
+    argv: [server!, '-D', data!],
+    sockets: sockets!,
+    settings: THROW_AWAY,
+    superuser: SUPERUSER,
+    timeoutMs: READY_TIMEOUT_MS,
   });
-  const target = { host: sockets!, port: PORT, user: SUPERUSER, database: 'postgres' };
+}
+
+export interface ServerOptions {
+  /** `postgres -D DATA` */
+  readonly argv: readonly string[];
+  readonly sockets: string;
+  readonly settings: readonly string[];
+  readonly superuser: string;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Errors: `drill-impossible` with the end of its log when it does not come up. */
+export async function runServer(environment: Environment, options: ServerOptions): Promise<PostgresTarget> {
+  const settings = options.settings.flatMap((setting) => ['-c', setting]);
+  const service = await environment.run('postgres', {
+    argv: [...options.argv, '-k', options.sockets, '-p', String(PORT), ...settings],
+  });
+  const target = { host: options.sockets, port: PORT, user: options.superuser, database: 'postgres' };
   let ended = false;
   void service.ended.then(() => (ended = true));
-  await waitUntilReady(target, () => ended, service.logFile);
+  await waitUntilReady(
+    target,
+    () => ended || options.signal?.aborted === true,
+    service.logFile,
+    options.timeoutMs,
+  );
   return target;
 }
 
@@ -98,8 +124,9 @@ async function waitUntilReady(
   target: PostgresTarget,
   hasEnded: () => boolean,
   logFile: string,
+  timeoutMs: number,
 ): Promise<void> {
-  const deadline = Date.now() + READY_TIMEOUT_MS;
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {
       const session = await connect(target, { applicationName: 'lifeboat:ready' });

@@ -11,6 +11,7 @@ import { compareWithManifest } from '../invariant-checks.ts';
 import { loadDumps } from '../load-dumps.ts';
 import { checkOtherDatabases, restoreOtherDatabases } from '../other-databases.ts';
 import { checkMajor } from '../postgres-major.ts';
+import { physicalChecks, restorePhysical } from '../physical-checks.ts';
 import type { Check, Step } from '../step.ts';
 
 /** Step 1: the database, into an empty one only; then everything that was measured at backup time, measured again. */
@@ -27,7 +28,11 @@ export const restoreDatabaseStep: Step<RestoreContext> = {
 const WARNED = 3;
 
 async function apply(context: RestoreContext): Promise<void> {
-  const { target } = context;
+  const { source, target } = context;
+  if (source.physical !== undefined) {
+    await restorePhysical(context);
+    return;
+  }
   await claimEmptyDatabase(context);
   await loadDumps(context);
   await restoreOtherDatabases(context);
@@ -61,7 +66,8 @@ async function* compare(context: RestoreContext): AsyncGenerator<Check> {
   }
   yield ownerCheck(owner, kind.facts);
   found.measured = { ...(await measureInvariants(session)), ...kind };
-  yield* compareWithManifest(source.invariants, found.measured, source.excludedData);
+  const compared = compareWithManifest(source.invariants, found.measured, source.excludedData);
+  yield* source.physical === undefined ? compared : physicalChecks(context, compared);
   yield* integrity(session, source.serverName);
 }
 
