@@ -1,5 +1,6 @@
 import type { Secret } from '../core/secret.ts';
 import type { MediaSettings } from './media.ts';
+import type { Maintenance } from './maintenance.ts';
 import type { HookedJob, JobHooks, Priority } from './running.ts';
 import type { DatabaseWay } from './database-way.ts';
 import type { OtherDatabaseConfig } from './other-databases.ts';
@@ -45,6 +46,7 @@ export interface Config {
     readonly workDirectory: string;
     readonly postgresDirectory: string | undefined;
   };
+  readonly maintenance: Maintenance;
   readonly hooks: Readonly<Record<HookedJob, JobHooks>>;
   readonly priority: Priority;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';

@@ -12,6 +12,7 @@ import { toMedia } from './media.ts';
 import { toOtherDatabases } from './other-databases.ts';
 import { toPgBackRest } from './pgbackrest.ts';
 import { nearest } from './nearest.ts';
+import { toMaintenance } from './maintenance.ts';
 import { toHooks } from './running.ts';
 import { resolvePlace, toStorePlace, type SecretReference } from './store.ts';
 
@@ -207,6 +208,7 @@ async function toConfig(
       postgresDirectory: maybe(drill.postgres_directory),
     },
     hooks: toHooks(file.hooks),
+    maintenance: await toMaintenance(file.maintenance, secretAt(['maintenance', 'admin_token'])),
     priority: { nice: file.priority.nice, io: file.priority.io },
     logLevel: file.log.level,
   };

@@ -1,5 +1,6 @@
 import { z } from './zod.ts';
 import { mediaSchema } from './media.ts';
+import { maintenanceSchema } from './maintenance.ts';
 import { hooksSchema, prioritySchema } from './running.ts';
 import { otherDatabasesSchema } from './other-databases.ts';
 import { pgBackRestSchema } from './pgbackrest.ts';
@@ -163,6 +164,7 @@ export const configSchema = z.strictObject({
     .describe('How drills are run.'),
   hooks: hooksSchema,
   priority: prioritySchema,
+  maintenance: maintenanceSchema,
   log: z
     .strictObject({
       level: z

@@ -67,6 +67,8 @@ export const ERROR_TABLE = {
   // the admin's own programs around a job
   'hook-failed': permanent(EXIT.preflightRefused),
   'hook-postponed': transient(EXIT.softFail),
+  // maintenance
+  'maintenance-failed': permanent(EXIT.failed),
   // sources
   'database-unreachable': transient(EXIT.preflightRefused),
   'database-denied': permanent(EXIT.preflightRefused),

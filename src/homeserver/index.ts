@@ -35,6 +35,7 @@ export { placedPaths } from './synapse/placed-paths.ts';
 export { relocate, type NewPlace, type Relocated } from './synapse/relocate.ts';
 export { findLayouts, layoutOfFile, LAYOUTS, type FoundLayout } from './synapse/layouts/index.ts';
 export { findSurroundings } from './synapse/surroundings/index.ts';
+export { synapseAdmin, type SynapseAdmin } from './synapse/admin.ts';
 export { isOwnCode } from './synapse/own-code.ts';
 export { drawSamples, type Samples } from './synapse/samples.ts';
 export { readConfiguration } from './synapse/configuration.ts';

@@ -39,6 +39,7 @@ import {
   type Instant,
 } from './instant.ts';
 import { backUpAgreed, type Agreement } from './media/agreement.ts';
+import { purgeBeforeBackup } from './maintenance/before-backup.ts';
 import { mediaStrategy, type MediaStrategy } from './media/strategy.ts';
 import {
   backUpOtherDatabases,
@@ -127,10 +128,12 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
   progress({ phase: 'discover', message: 'reading the homeserver configuration' });
   const found = await findSources(config);
   const sources = { ...found, otherDatabases: await planOtherDatabases(config, found.database) };
+  const notPurged = await purgeBeforeBackup(config.maintenance, options);
   const setbacks = new Setbacks();
   for (let attempt = 1; ;) {
     try {
-      return await backUpOnce(sources, setbacks, options);
+      const outcome = await backUpOnce(sources, setbacks, options);
+      return { ...outcome, omissions: [...notPurged, ...outcome.omissions] };
     } catch (error) {
       if (error instanceof Interrupted) {
         // The media were being copied: what is stored stays, and all that was recorded is begun again.

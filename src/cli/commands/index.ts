@@ -13,6 +13,7 @@ import { keysAddCommand, keysRemoveCommand } from './keys-change.ts';
 import { keysListCommand } from './keys-list.ts';
 import { kitCommand } from './kit.ts';
 import { listCommand } from './list.ts';
+import { maintenanceCommand } from './maintenance.ts';
 import { pinCommand, unpinCommand } from './pin.ts';
 import { pruneCommand } from './prune.ts';
 import { repairIndexCommand } from './repair-index.ts';
@@ -37,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
   restoreCommand,
   copyCommand,
   pruneCommand,
+  maintenanceCommand,
   forgetCommand,
   pinCommand,
   unpinCommand,
