@@ -1,11 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { MediaContent } from '../media/restore.ts';
-import type {
-  Invariants,
-  OtherDatabase,
-  PhysicalBackup,
-  PublicSigningKey,
-} from '../repository/manifest.ts';
+import type { Invariants, OtherDatabase, PhysicalBackup, PublicSigningKey } from '../repository/manifest.ts';
 
 /**
  * Where a restore takes its contents from: a snapshot of a repository (`snapshot-source.ts`), or the files that people

@@ -1,5 +1,6 @@
 import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { loadConfig, type Config } from '../../src/config/index.ts';
@@ -43,7 +44,11 @@ beforeAll(async () => {
   const writing = { goOn: true };
   const writer = (async () => {
     let n = 0;
-    for (; writing.goOn; n += 1) await session.query('INSERT INTO written VALUES ($1)', [n]);
+    for (; writing.goOn; n += 1) {
+      await session.query('INSERT INTO written VALUES ($1)', [n]);
+      // Moments without any writer, as a homeserver has them too.
+      await sleep(20);
+    }
     return n;
   })();
   incremental = await backUp();

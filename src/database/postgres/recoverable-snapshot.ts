@@ -5,8 +5,12 @@ import { connect } from './connect.ts';
 import { sequenceValues } from './invariants.ts';
 import { openSnapshot, type DatabaseSnapshot, type RecoveryPoint, type SnapshotOptions } from './snapshot.ts';
 
-/** Of a busy server: the moment between snapshot and target is a fraction of a millisecond, but commits wait for the disk in it. */
+/**
+ * Best is a moment in which nobody writes: then both hold the same for certain. A busy server has none; there it is enough that none
+ * of those who were writing is known to have committed meanwhile, and in the end any moment will do: the drill finds out.
+ */
 const ATTEMPTS = 20;
+const FOR_A_QUIET_MOMENT = 15;
 
 /**
  * A recovery to a position of the WAL holds all transactions whose commit record is before it. A snapshot holds those that had
@@ -25,7 +29,8 @@ export async function openRecoverableSnapshot(
     const snapshot = await openSnapshot(target, runId, options);
     try {
       const place = await placeInWal(snapshot.session);
-      if (attempt === ATTEMPTS || (await committedSince(observer, place.target.snapshot)) === 0)
+      const states = attempt <= FOR_A_QUIET_MOMENT ? ['committed', 'in progress'] : ['committed'];
+      if (attempt === ATTEMPTS || (await countSince(observer, place.target.snapshot, states)) === 0)
         return { ...snapshot, recovery: { ...place, sequences } };
     } catch (error) {
       await snapshot[Symbol.asyncDispose]();
@@ -70,17 +75,25 @@ function standbyError(error: unknown, { database, host }: PostgresTarget): unkno
 }
 
 /**
- * Transactions that are committed here and were not in that snapshot (text of a pg_snapshot). In the source: so far, and among
- * them some that came later; in a cluster that was recovered, before anything is written to it: all, and no other.
+ * Transactions that are committed here and were not in that snapshot (text of a pg_snapshot): in a cluster that was recovered,
+ * before anything is written to it, all of them and no other.
  */
 export async function committedSince(session: PostgresSession, snapshot: string): Promise<number> {
+  return await countSince(session, snapshot, ['committed']);
+}
+
+async function countSince(
+  session: PostgresSession,
+  snapshot: string,
+  states: readonly string[],
+): Promise<number> {
   const [row] = await session.query<{ count: number }>(
     `SELECT count(*)::int AS count FROM (
        SELECT pg_snapshot_xip($1::pg_snapshot) AS xid
        UNION SELECT number::text::xid8 FROM generate_series(
          pg_snapshot_xmax($1::pg_snapshot)::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1) AS number
-     ) AS running WHERE pg_xact_status(xid) = 'committed'`,
-    [snapshot],
+     ) AS running WHERE pg_xact_status(xid) = ANY ($2)`,
+    [snapshot, states],
   );
   return row!.count;
 }
