@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { formatDuration } from '../../core/units.ts';
@@ -37,7 +38,9 @@ export interface FoundLock {
 
 const SUFFIX = '.lock';
 /** A lock that goes away just when it is looked at is tried again; somebody who does that for ever is not us. */
-const TRIES = 5;
+const TRIES = 20;
+/** Between having a claim and renaming it lie two system calls. */
+const CLAIM_MS = 20;
 
 /** Errors: `locked` with owner and age; `file-unwritable`. */
 export async function acquireLock(options: LockOptions): Promise<RunLock> {
@@ -45,16 +48,15 @@ export async function acquireLock(options: LockOptions): Promise<RunLock> {
   const file = join(directory, lockName(options));
   const owner = await thisProcess(options.job, options.runId, options.clock.now());
   const text = `${JSON.stringify(owner)}\n`;
+  const release = async (): Promise<void> => void (await removeIf(file, text));
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    let tookOverFrom: LockOwner | undefined;
     for (let tries = 0; tries < TRIES; tries += 1) {
-      if (await createExclusively(file, text))
-        return { tookOverFrom, release: async () => void (await removeIf(file, text)) };
+      if (await createExclusively(file, text)) return { tookOverFrom: undefined, release };
       const found = await readLock(file);
       if (found === undefined) continue;
       if (found.alive !== 'no') throw held(options, found);
-      if (await removeIf(file, found.text)) tookOverFrom = found.owner;
+      if (await takeOver(file, found.text, text)) return { tookOverFrom: found.owner, release };
     }
   } catch (error) {
     if (error instanceof LifeboatError) throw error;
@@ -146,17 +148,26 @@ async function readLock(file: string): Promise<(FoundLock & { readonly text: str
 }
 
 /**
- * Takes the name away and looks what it was. Two that clean up at once may take away the new lock of a third, which is put
- * back then: the moment without it costs no data.
+ * Puts our lock in the place of one whose owner has ended. Many may try that at once: a claim, which is named after the dead
+ * lock and can be had by one only, is renamed over it, and only while it is still that lock.
  */
+async function takeOver(file: string, deadText: string, text: string): Promise<boolean> {
+  const claim = `${file}.${createHash('sha256').update(deadText).digest('hex').slice(0, 12)}`;
+  if (!(await createExclusively(claim, text))) {
+    const claimant = await readLock(claim);
+    if (claimant?.alive === 'no') await removeIf(claim, claimant.text);
+    else await sleep(CLAIM_MS);
+    return false;
+  }
+  const still = await readFile(file, 'utf8').catch(ifMissing(undefined));
+  if (still === deadText) await rename(claim, file);
+  else await unlink(claim);
+  return still === deadText;
+}
+
 async function removeIf(file: string, text: string): Promise<boolean> {
-  const aside = `${file}.${randomBytes(6).toString('hex')}`;
-  const taken = await rename(file, aside).then(() => true, ifMissing(false));
-  if (!taken) return false;
-  const ours = (await readFile(aside, 'utf8')) === text;
-  if (!ours) await link(aside, file).catch(() => undefined);
-  await unlink(aside);
-  return ours;
+  if ((await readFile(file, 'utf8').catch(ifMissing(undefined))) !== text) return false;
+  return unlink(file).then(() => true, ifMissing(false));
 }
 
 function ifMissing<T>(value: T): (error: unknown) => T {
