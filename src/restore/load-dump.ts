@@ -40,7 +40,8 @@ export async function loadDump(file: string, context: RestoreContext): Promise<v
 }
 
 async function loadArchive(file: string, context: RestoreContext): Promise<void> {
-  const { path } = await newestClient('pg_restore', context.target.clientDirectory);
+  const { target, source } = context;
+  const { path } = await newestClient('pg_restore', target.clientDirectory, source.dumpMajor);
   await context.handOver(file);
   await requireGoodContents(path, { file, called: file }, context);
   await runClient(

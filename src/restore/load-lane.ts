@@ -23,8 +23,8 @@ const REPORT_EVERY_MS = 250;
  * Errors: as `loadDump`, those of reading.
  */
 export async function loadLane(dump: DumpFile, directory: string, context: RestoreContext): Promise<void> {
-  const { target } = context;
-  const { path: pgRestore } = await newestClient('pg_restore', target.clientDirectory);
+  const { target, source: from } = context;
+  const { path: pgRestore } = await newestClient('pg_restore', target.clientDirectory, from.dumpMajor);
   const source = dump.open();
   try {
     const rest = source[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;

@@ -33,6 +33,7 @@ export async function snapshotSource(
     serverName: manifest.homeserver.serverName,
     homeserverVersion: manifest.homeserver.version,
     postgresVersion: database.serverVersion,
+    dumpMajor: Number.parseInt(database.clientVersion, 10),
     invariants: database.invariants,
     excludedData: database.excludedData,
     publicKeys: manifest.keys.public,

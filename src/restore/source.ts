@@ -16,6 +16,8 @@ export interface RestoreSource {
   readonly serverName: string;
   readonly homeserverVersion: string | undefined;
   readonly postgresVersion: string | undefined;
+  /** Major of the pg_dump that wrote its archives, where that is known: the pg_restore to be preferred. */
+  readonly dumpMajor?: number;
   readonly invariants: Invariants | undefined;
   /** Tables that were dumped without rows, and therefore must be empty. */
   readonly excludedData: readonly string[];

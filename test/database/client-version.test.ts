@@ -10,15 +10,17 @@ it('versions of PostgreSQL are ordered by their numbers, not as fractions', () =
   expect(versions.toSorted(compareVersions)).toEqual(['9.6.24', '15.9', '15.10', '15.18', '16beta2', '16.1']);
 });
 
-it('the client with the highest minor is chosen', async () => {
+it('the client with the highest minor is chosen, of the major that is asked for where it is there', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-clients-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
-  const paths = ['15.9', '15.18', '15.2'].map((version) => join(directory, version));
+  const paths = ['15.9', '15.18', '15.2', '17.1'].map((version) => join(directory, version));
   for (const path of paths) {
     await writeFile(path, `#!/bin/sh\necho "pg_dump (PostgreSQL) ${path.split('/').at(-1)}"\n`);
     await chmod(path, 0o755);
   }
-  expect(await newestOf(paths)).toEqual({ path: paths[1], version: '15.18' });
+  expect(await newestOf(paths, 15)).toEqual({ path: paths[1], version: '15.18' });
+  expect(await newestOf(paths, 16)).toEqual({ path: paths[3], version: '17.1' });
+  expect(await newestOf(paths)).toEqual({ path: paths[3], version: '17.1' });
 });
 
 it.each([

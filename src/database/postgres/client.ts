@@ -17,14 +17,16 @@ export interface ClientProgram {
 
 /**
  * The newest program of this name: a pg_dump refuses a newer server. Of equal ones the real program, not Debian's wrapper.
+ * With `major` the newest of that one, where it is there: what pg_dump and pg_restore 17 write begins with a setting that no
+ * server before 17 knows, so that the tools of the server's own major restore where newer ones cannot.
  * Errors: `command-missing`.
  */
-export async function newestClient(name: string, directory?: string): Promise<ClientProgram> {
+export async function newestClient(name: string, directory?: string, major?: number): Promise<ClientProgram> {
   const candidates =
     directory === undefined
       ? [...(await versioned(name)), findProgram(name)]
       : [findProgram(join(directory, name))];
-  const newest = await newestOf(candidates);
+  const newest = await newestOf(candidates, major);
   if (newest !== undefined) return newest;
   throw new LifeboatError(
     'command-missing',
@@ -35,9 +37,10 @@ export async function newestClient(name: string, directory?: string): Promise<Cl
   );
 }
 
-/** Of equal versions the first. */
+/** Of equal versions the first; where there are any of this major, of these. */
 export async function newestOf(
   candidates: readonly (string | undefined)[],
+  major?: number,
 ): Promise<ClientProgram | undefined> {
   const found: ClientProgram[] = [];
   for (const path of new Set(candidates)) {
@@ -45,7 +48,8 @@ export async function newestOf(
     const version = /\(PostgreSQL\) (\S+)/.exec((await runCommand([path, '--version'])).stdout)?.[1];
     if (version !== undefined) found.push({ path, version });
   }
-  return found.toSorted((a, b) => compareVersions(b.version, a.version))[0];
+  const fitting = found.filter(({ version }) => Number.parseInt(version, 10) === major);
+  return (fitting.length > 0 ? fitting : found).toSorted((a, b) => compareVersions(b.version, a.version))[0];
 }
 
 async function versioned(name: string): Promise<(string | undefined)[]> {

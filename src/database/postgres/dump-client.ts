@@ -28,7 +28,7 @@ export async function dumpClient(
   directory: string | undefined,
 ): Promise<DumpClient> {
   const { way } = target;
-  const here = way?.client === 'remote' ? undefined : await ours(directory, way);
+  const here = way?.client === 'remote' ? undefined : await ours(directory, way, majorOf(serverVersion));
   const ourOwn: DumpClient | undefined =
     here !== undefined && isNewEnough(here, serverVersion)
       ? { ...here, place: 'host', start: streamOut }
@@ -79,9 +79,10 @@ async function farClient(
 async function ours(
   directory: string | undefined,
   way: DatabaseWay | undefined,
+  major: number,
 ): Promise<ClientProgram | undefined> {
   try {
-    return await newestClient('pg_dump', directory);
+    return await newestClient('pg_dump', directory, major);
   } catch (error) {
     if (way?.client === 'auto' && isLifeboatError(error, 'command-missing')) return undefined;
     throw error;
