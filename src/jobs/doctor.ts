@@ -21,6 +21,7 @@ import { openMediaDirectory } from '../media/directory.ts';
 import type { Check } from '../restore/step.ts';
 import { inventoryOf } from './inventory.ts';
 import { openAt } from './open.ts';
+import { examineRsync } from './media/rsync.ts';
 import { databaseTarget, mediaDirectory } from './sources.ts';
 
 type Finding = Pick<Check, 'result' | 'observed' | 'detail'> | string;
@@ -84,6 +85,9 @@ async function* examineSources(config: Config): AsyncGenerator<Check> {
       describeDumpClient(databaseTarget(config, inventory), known, config.database.clientDirectory),
     );
   yield await look('doctor.media', 'the media store can be read', async () => {
+    const { strategy, rsync } = config.media;
+    if (strategy === 'rsync' && rsync !== undefined)
+      return await examineRsync(rsync, mediaDirectory(config, inventory));
     await openMediaDirectory(mediaDirectory(config, inventory));
     return mediaDirectory(config, inventory);
   });

@@ -58,7 +58,7 @@ async function read({ component }: BackedUp, file: { path: string; sizeBytes: nu
 }
 
 describe.each(WAYS)('media %s', (way) => {
-  it('become a generation with the SHA-256 of what lies there, which is read back; the next is links to it', async () => {
+  it('become a generation with the SHA-256 of what lies there, which the next ones link to, and goes with its snapshot', async () => {
     const run = world(way);
     run.add(ONE, 'one');
     run.add(ODD, 'odd');
@@ -79,26 +79,14 @@ describe.each(WAYS)('media %s', (way) => {
     const second = await run.backUp();
     for (const path of [ONE, ODD, THUMBNAIL]) expect(run.inode(second, path)).toBe(run.inode(first, path));
     expect(second.component).toMatchObject({ files: 5, bytes: 13 });
-  });
-
-  it('are not copied through a symbolic link that leads out of the media store', async () => {
-    const run = world(way);
-    run.add(ONE, 'one');
-    mkdirSync(join(run.place, '..', 'private'));
-    writeFileSync(join(run.place, '..', 'private', 'key'), 'secret');
-    symlinkSync(join(run.place, '..', 'private'), join(run.source, 'local_content/zz'));
-    run.rows.push({ path: 'local_content/zz/key', mediaClass: 'local_content', sizeBytes: 6, sha256: null });
-    await expect(run.backUp()).rejects.toMatchObject({
-      code: 'media-unreadable',
-      message: expect.stringContaining('local_content/zz is reached through a symbolic link') as string,
-    });
-    expect(run.generations()).toEqual([]);
-  });
-
-  it('are retired with their snapshots: not before the grace is over, never the last, nothing else', async () => {
-    const run = world(way);
-    run.add(ONE, 'one');
-    const [first, second] = [await run.backUp(), await run.backUp()];
+    rmSync(join(run.source, 'local_content/aa/bb/two'));
+    const third = await run.backUp();
+    expect(third.component).toMatchObject({ files: 5, missing: [] });
+    expect(third.omissions).toEqual([
+      '1 media files are gone, and the snapshot has what was stored of them before: local_content/aa/bb/two',
+    ]);
+    expect(run.inode(third, 'local_content/aa/bb/two')).toBe(run.inode(second, 'local_content/aa/bb/two'));
+    expect(third.files.find(({ path }) => path.endsWith('/two'))!.sha256).toBe(sha256('two'));
     const folder = join(run.place, REPOSITORY);
     mkdirSync(join(folder, 'somebody elses'));
     mkdirSync(join(folder, '.deleting.x'));
@@ -111,15 +99,15 @@ describe.each(WAYS)('media %s', (way) => {
         now: new Date(Date.now() + days * DAY),
         dryRun,
       });
-    expect(await retire([second.snapshotId], 0)).toEqual([]);
+    expect(await retire([third.snapshotId, second.snapshotId], 0)).toEqual([]);
     expect(await retire([], 2)).toEqual([]);
-    const [old, young] = [first, second].map(({ component }) =>
+    const [old, ...young] = [first, second, third].map(({ component }) =>
       'external' in component ? component.external.generation.split('/').at(-1)! : '',
     );
-    expect(await retire([second.snapshotId], 2, true)).toEqual([old]);
-    expect(run.generations()).toEqual([old, young, 'somebody elses'].toSorted());
-    expect(await retire([second.snapshotId], 2)).toEqual([old]);
-    expect(readdirSync(folder).toSorted()).toEqual([young, 'somebody elses'].toSorted());
+    expect(await retire([third.snapshotId, second.snapshotId], 2, true)).toEqual([old]);
+    expect(run.generations()).toEqual([old, ...young, 'somebody elses'].toSorted());
+    expect(await retire([third.snapshotId, second.snapshotId], 2)).toEqual([old]);
+    expect(readdirSync(folder).toSorted()).toEqual([...young, 'somebody elses'].toSorted());
     expect(readFileSync(run.at(second, ONE), 'utf8')).toBe('one');
   });
 });
@@ -212,7 +200,7 @@ describe('media by rsync', () => {
     expect(component).toMatchObject({ files: 1, missing: ['local_content/aa/bb/two'] });
     expect(omissions).toEqual([
       '1 media rows have no file: local_content/aa/bb/two',
-      '1 of them vanished while rsync was about to copy them (its exit status 24): local_content/aa/bb/two',
+      '1 media files vanished while rsync was about to copy them (its exit status 24): local_content/aa/bb/two',
     ]);
   });
 
@@ -259,6 +247,23 @@ describe('media by rsync', () => {
     });
   });
 });
+
+it.each(['to a directory', 'pulled over SSH'] as const)(
+  'media %s are not copied through a symbolic link that leads out of the media store',
+  async (way) => {
+    const run = world(way);
+    run.add(ONE, 'one');
+    mkdirSync(join(run.place, '..', 'private'));
+    writeFileSync(join(run.place, '..', 'private', 'key'), 'secret');
+    symlinkSync(join(run.place, '..', 'private'), join(run.source, 'local_content/zz'));
+    run.rows.push({ path: 'local_content/zz/key', mediaClass: 'local_content', sizeBytes: 6, sha256: null });
+    await expect(run.backUp()).rejects.toMatchObject({
+      code: 'media-unreadable',
+      message: expect.stringContaining('local_content/zz is reached through a symbolic link') as string,
+    });
+    expect(run.generations()).toEqual([]);
+  },
+);
 
 /** Bytes of files that are being transferred. */
 function unfinished({ place }: RsyncRun): number {

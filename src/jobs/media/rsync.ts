@@ -1,23 +1,21 @@
 import { dirname, join } from 'node:path';
 import type { RsyncSettings } from '../../config/index.ts';
-import { LifeboatError } from '../../core/errors.ts';
 import { requireProgram } from '../../exec/index.ts';
 import type { CatalogueRow } from '../../media/port.ts';
 import { generationName, newestGeneration, partialName } from '../../media/rsync/generations.ts';
 import { leftBehind, rememberRunning } from '../../media/rsync/running.ts';
-import { PARTIAL, transfer, UNFINISHED, type Transfer } from '../../media/rsync/transfer.ts';
-import { openTree, type Look, type Tree } from '../../media/rsync/tree.ts';
-import { readSeenFiles, writeSeenFiles, type SeenFile } from '../../media/seen-files.ts';
+import { UNFINISHED } from '../../media/rsync/transfer.ts';
+import { openTree, type Tree } from '../../media/rsync/tree.ts';
+import { readSeenFiles, writeSeenFiles } from '../../media/seen-files.ts';
 import { boundedList, sentence, told } from './bounded-list.ts';
 import { orphansIn } from './orphans.ts';
-import { requireUploads } from './presence.ts';
+import { noSource, requireUploads } from './presence.ts';
+import { fetchBatch, type Filling } from './rsync-batch.ts';
 import type { MediaOutcome, MediaRun, MediaStrategy } from './strategy.ts';
 
 /** So many rows, or files of so many bytes, are transferred and verified together: what is in memory, and what an interruption costs. */
 const ROWS_AT_ONCE = 4096;
 const BYTES_AT_ONCE = 1024 ** 3;
-/** Linux file systems take no longer name: a row with one has no file. */
-const LONGEST_NAME = 255;
 
 /**
  * Media by rsync into a generation of their own at another place, unchanged ones linked to the generation before. `directory`:
@@ -35,6 +33,16 @@ export function rsyncStrategy(settings: RsyncSettings, directory: string, hasBuc
     backUp: (run) => backUpByRsync(run, settings, { source, target }),
     hashes: (paths) => source.sha256('', paths),
   };
+}
+
+/** Both ends, without changing anything. Errors: `command-missing`, `media-unreadable`, those of a server. */
+export async function examineRsync(settings: RsyncSettings, directory: string): Promise<string> {
+  requireProgram('rsync');
+  const source = openTree(settings.source ?? directory, settings.ssh);
+  const target = openTree(settings.place, settings.ssh);
+  if ((await source.names('')) === undefined) throw noSource(source);
+  const generations = await target.names('');
+  return `${source.location}, by rsync to ${target.location}${generations === undefined ? ', which is yet to be made' : ''}`;
 }
 
 interface Ends {
@@ -110,13 +118,6 @@ async function publish(target: Tree, partial: string, generation: string): Promi
   await target.publish(partial, generation);
 }
 
-interface Filling extends Transfer {
-  readonly before: { find(path: string): SeenFile | undefined };
-  readonly seen: { keep(file: SeenFile): void };
-  /** Every file is read again at the target. */
-  readonly comparing: boolean;
-}
-
 type Filled = Pick<MediaOutcome['component'], 'files' | 'bytes' | 'missing' | 'missingCount'>;
 
 async function fill(
@@ -124,12 +125,13 @@ async function fill(
   filling: Filling,
 ): Promise<{ component: Filled; omissions: readonly string[] }> {
   const missing = boundedList((path) => path.startsWith('local_content/'));
-  const [vanished, differing] = [boundedList(), boundedList()];
+  const [vanished, gone, differing] = [boundedList(), boundedList(), boundedList()];
   const totals = { files: 0, bytes: 0 };
   for await (const rows of batches(run)) {
     run.signal?.throwIfAborted();
     const arrived = await fetchBatch(rows, filling);
     for (const path of arrived.vanished) vanished.add(path);
+    for (const path of arrived.gone) gone.add(path);
     for (const row of rows) {
       const file = arrived.files.get(row.path);
       if (file === undefined) {
@@ -149,7 +151,8 @@ async function fill(
     component: { ...totals, missing: missing.listed, missingCount: missing.count() },
     omissions: [
       ...told(missing, 'media rows have no file'),
-      ...told(vanished, 'of them vanished while rsync was about to copy them (its exit status 24)'),
+      ...told(gone, 'media files are gone, and the snapshot has what was stored of them before'),
+      ...told(vanished, 'media files vanished while rsync was about to copy them (its exit status 24)'),
       ...told(differing, 'media files differ from the SHA-256 in the database'),
     ],
   };
@@ -166,92 +169,4 @@ async function* batches({ catalogue, classes }: MediaRun): AsyncGenerator<readon
     [rows, bytes] = [[], 0];
   }
   if (rows.length > 0) yield rows;
-}
-
-interface Arrived extends Look {
-  readonly sha256: string;
-}
-
-/** Transfers the files of these rows, and hashes at the target what is not a link to a file whose hash is known. */
-async function fetchBatch(
-  rows: readonly CatalogueRow[],
-  filling: Filling,
-): Promise<{ files: ReadonlyMap<string, Arrived>; vanished: readonly string[] }> {
-  const { target, folder } = filling;
-  const paths = rows.map(({ path }) => path).filter(isPossible);
-  await refuseLinks(filling.source, paths);
-  const vanished = paths.length === 0 ? [] : await transfer(filling, paths);
-  const files = new Map<string, Arrived>();
-  // In the order of the rows, which is that of what was seen before.
-  const earlier = new Map(rows.map(({ path }) => [path, filling.before.find(path)]));
-  const looks = await target.look(folder, paths);
-  const unknown = [...looks].filter(([path, look]) => {
-    const known = earlier.get(path);
-    if (filling.comparing || known?.stamp !== look.stamp) return true;
-    files.set(path, { ...look, sha256: known.sha256 });
-    return false;
-  });
-  await hashInto(files, unknown, filling);
-  const wrong = rows.filter((row) => {
-    const [file, known] = [files.get(row.path), earlier.get(row.path)];
-    if (file === undefined) return false;
-    // One that was as wrong before was copied anew then: its source is wrong.
-    if (known?.stamp === file.stamp && known.sha256 === file.sha256) return false;
-    // Media do not change: it was changed where it lies, or, in spite of that, at the source.
-    return file.sha256 !== (row.sha256 ?? known?.sha256 ?? file.sha256);
-  });
-  if (wrong.length > 0) await replace(files, wrong, filling);
-  return { files, vanished };
-}
-
-/** What is wrong at the target may be right at the source: it is copied anew, and takes nobody's place in older generations. */
-async function replace(
-  files: Map<string, Arrived>,
-  rows: readonly CatalogueRow[],
-  filling: Filling,
-): Promise<void> {
-  const paths = rows.map(({ path }) => path);
-  await transfer(filling, paths, { anew: true });
-  await hashInto(files, [...(await filling.target.look(filling.folder, paths))], filling);
-}
-
-async function hashInto(
-  files: Map<string, Arrived>,
-  looks: readonly (readonly [string, Look])[],
-  { target, folder }: Filling,
-): Promise<void> {
-  if (looks.length === 0) return;
-  const hashes = await target.sha256(
-    folder,
-    looks.map(([path]) => path),
-  );
-  for (const [path, look] of looks) {
-    const sha256 = hashes.get(path);
-    if (sha256 === undefined)
-      throw new LifeboatError(
-        'file-unreadable',
-        `${target.location}/${folder}/${path} cannot be read again`,
-        {
-          hint: 'Look for errors of the disk there, and for what else changes files at the place.',
-        },
-      );
-    files.set(path, { ...look, sha256 });
-  }
-}
-
-function isPossible(path: string): boolean {
-  return path.split('/').every((part) => part !== PARTIAL && Buffer.byteLength(part) <= LONGEST_NAME);
-}
-
-/** rsync follows a link that a named path leads through, and would copy whatever it leads to. */
-async function refuseLinks(source: Tree, paths: readonly string[]): Promise<void> {
-  const [first] = await source.linked([...new Set(paths.map((path) => dirname(path)))]);
-  if (first === undefined) return;
-  throw new LifeboatError(
-    'media-unreadable',
-    `${source.location}/${first} is reached through a symbolic link`,
-    {
-      hint: 'Use a bind mount instead, so that nothing can lead the backup out of the media directory.',
-    },
-  );
 }

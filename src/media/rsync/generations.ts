@@ -3,22 +3,19 @@ import type { Tree } from './tree.ts';
 
 /**
  * At the place, below the id of the repository:
- *   2026-11-25T163000Z.<snapshot id>   the media of one snapshot, whole and verified; the time is when it became so
- *   .partial.2026-11-25T160000Z.<id>   one that is being filled, or was when a run was interrupted; the time is its beginning
+ *   2026-11-25T163000.123Z.<snapshot id>   the media of one snapshot, whole and verified; the time is when it became so
+ *   .partial.2026-11-25T160000.123Z.<id>   one that is being filled, or was when a run was interrupted; the time is its beginning
  *   .deleting.<name>                   what a prune was deleting
  */
-const GENERATION = /^(\d{4}-\d\d-\d\dT\d{6}Z)\.([0-9a-f]{32})$/;
-const STARTED = /^\.partial\.(\d{4}-\d\d-\d\dT\d{6}Z)\.[0-9a-f]{32}$/;
+const GENERATION = /^(\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z)\.([0-9a-f]{32})$/;
+const STARTED = /^\.partial\.(\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z)\.[0-9a-f]{32}$/;
 const DELETING = '.deleting.';
 
 /** No transfer takes so long, and one that was given up is not gone on with by anybody. */
 const ABANDONED_MS = 30 * 24 * 60 * 60 * 1000;
 
 export function generationName(now: Date, snapshotId: string): string {
-  return `${now
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replaceAll(':', '')}.${snapshotId}`;
+  return `${now.toISOString().replaceAll(':', '')}.${snapshotId}`;
 }
 
 export function partialName(now: Date, snapshotId: string): string {
@@ -65,6 +62,6 @@ async function retire(
 
 /** Ms; what lies in the future is new. */
 function ageOf(stamp: string, now: Date): number {
-  const iso = stamp.replace(/T(\d\d)(\d\d)(\d\d)Z$/, 'T$1:$2:$3Z');
+  const iso = stamp.replace(/T(\d\d)(\d\d)(\d\d\.)/, 'T$1:$2:$3');
   return now.getTime() - new Date(iso).getTime();
 }

@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LifeboatError } from '../../core/errors.ts';
 import { fileError, systemCode } from '../../storage/file-error.ts';
@@ -36,6 +36,14 @@ export function localTree(root: string): Tree {
         if (sha256 !== undefined) found.set(path, sha256);
       }
       return found;
+    },
+    link: async (from, to, paths) => {
+      for (const path of paths)
+        if (lookAt(at(from), path) !== undefined)
+          await writing(join(at(to), path), async () => {
+            await mkdir(dirname(join(at(to), path)), { recursive: true, mode: 0o700 });
+            await link(join(at(from), path), join(at(to), path));
+          });
     },
     linked: async (folders) => linkedFolders(root, folders),
     async *walk(folders) {

@@ -91,6 +91,11 @@ export function sshTree(options: SftpStoreOptions): Tree {
         }),
       );
     },
+    link: async (from, to, paths) => {
+      paths.forEach(requireSafePath);
+      const there = quoted(posix.relative(from, to));
+      await each(from, paths, `cp --link --parents --no-dereference --target-directory=${there}`);
+    },
     linked: async (folders) => {
       folders.forEach(requireSafePath);
       const [real = '', ...places] = await each('', ['.', ...folders], 'realpath -z -m');

@@ -28,6 +28,8 @@ export interface Tree {
   look(folder: string, paths: readonly string[]): Promise<ReadonlyMap<string, Look>>;
   /** Lower-case hex; those that are not there are left out. */
   sha256(folder: string, paths: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** These files of one folder in another, too; those that are not there are left out. */
+  link(from: string, to: string, paths: readonly string[]): Promise<void>;
   /** Those of these folders that are reached through a symbolic link. */
   linked(folders: readonly string[]): Promise<readonly string[]>;
   /** All regular files of these folders, in the order of `comparePaths`. */

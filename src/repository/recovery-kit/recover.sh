@@ -2,7 +2,7 @@
 # Restores a snapshot of this Lifeboat repository without Lifeboat. Needs: age, zstd, jq, GNU tar and coreutils.
 #   bash recover.sh IDENTITY_FILE list
 #   bash recover.sh IDENTITY_FILE SNAPSHOT TARGET_DIRECTORY
-# The repository is where the script lies, or REPOSITORY=DIRECTORY.
+# The repository is where the script lies, or REPOSITORY=DIRECTORY. MEDIA=DIRECTORY: media that are not in the repository.
 # Run it from a copy of the script that you trust: it is given the key that opens everything. See RECOVER.md.
 # `sh recover.sh` works too: dash, Debian's sh, knows neither pipefail nor arrays.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
@@ -98,6 +98,12 @@ for part in keys config; do
 done
 printf 'recover: keys and configuration are in %s\n' "$target" >&2
 
+# Media that were copied elsewhere, in clear: where the manifest says, or MEDIA=DIRECTORY; MEDIA=none goes on without them.
+external=$(jq -r '.manifest.media.external // empty | .place + "/" + .generation' "$root")
+[ -z "$external" ] || external=${MEDIA:-$external}
+[ -z "$external" ] || [ "$external" = none ] || [ -d "$external" ] ||
+  die "the media are at $external: bring them to this machine and name the directory as MEDIA=DIRECTORY (or MEDIA=none)"
+
 number=0
 while IFS= read -r shard; do
   number=$((number + 1))
@@ -138,8 +144,14 @@ count=0
 for ((i = 1; i <= number; i++)); do
   while IFS= read -r -d '' path && IFS= read -r -d '' sha256 && IFS= read -r -d '' blobs; do
     safe "$path"
+    [ "$external" != none ] || continue
     mkdir -p -- "$target/media/$(dirname -- "$path")"
-    printf '%s' "$blobs" | content | file "$target/media/$path" "$sha256"
+    if [ -z "$external" ]; then
+      printf '%s' "$blobs" | content | file "$target/media/$path" "$sha256"
+    else
+      [ -f "$external/$path" ] || die "$external/$path is missing"
+      file "$target/media/$path" "$sha256" <"$external/$path"
+    fi
     count=$((count + 1))
   done < <(tail -n +2 -- "$work/shard-$i" |
     jq -j '.path + "\u0000" + .sha256 + "\u0000" + (.blobs | map(. + "\n") | add // "") + "\u0000"')
