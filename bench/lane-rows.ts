@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CLUSTER_USER, DATABASE, type Cluster } from './cluster.ts';
 import { bytesBelow, emptied, lifeboatArchiver } from './database-rows.ts';
 import type { Installed } from './installed.ts';
@@ -108,6 +109,8 @@ async function withServer(
 ): Promise<Cost & { serverCpuSeconds: number }> {
   const before = await serverCpu(cluster);
   const cost = await measure(script);
+  // A session ends a moment after its client.
+  await sleep(1000);
   const serverCpuSeconds = (await serverCpu(cluster)) - before;
   say(
     `${what}: ${cost.wallSeconds.toFixed(1)} s, CPU ${cost.cpuSeconds.toFixed(1)} s, server ${serverCpuSeconds.toFixed(1)} s`,
