@@ -73,4 +73,6 @@ export interface DatabaseOverrides {
   readonly lanes: number | undefined;
   readonly also: readonly OtherDatabaseConfig[];
   readonly ignore: readonly string[];
+  /** Infinity: never. */
+  readonly amcheckEveryMs: number;
 }

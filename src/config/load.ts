@@ -178,6 +178,7 @@ async function toConfig(
       lanes: database.lanes,
       also: await toOtherDatabases(database.also, secretAt),
       ignore: database.ignore,
+      amcheckEveryMs: database.amcheck_every,
     },
     media: toMedia(media, base, {
       s3: await secretAt(['media', 's3', 'secret_access_key'])(media.s3.secret_access_key),

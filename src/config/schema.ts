@@ -68,6 +68,13 @@ export const configSchema = z.strictObject({
         .describe(
           'How long others may wait for a table behind the backup; then it gives way, and begins again from a new snapshot.',
         ),
+      amcheck_every: z
+        .union([z.literal('never'), duration])
+        .prefault('7d')
+        .transform((every) => (every === 'never' ? Infinity : every))
+        .describe(
+          'How often the indexes are checked by the extension amcheck, where it is installed and may be used. 0s: each time.',
+        ),
       lock_timeout: duration
         .prefault('30s')
         .describe(

@@ -27,6 +27,7 @@ export {
 } from './postgres/invariants.ts';
 export { identifier as quoted } from './postgres/invariants.ts';
 export { indexStates, type IndexState } from './postgres/index-bloat.ts';
+export { amcheck, amcheckAbility } from './postgres/amcheck.ts';
 export { tableDigest } from './postgres/digest.ts';
 export { assertEmpty, createDatabase } from './postgres/empty.ts';
 export { detectDumpFormat, type DumpFormat } from './postgres/dump-format.ts';

@@ -13,9 +13,30 @@ export interface Homeserver {
   /** Kind-specific facts, inside the caller's transaction. Errors: `database-foreign`, `server-name-mismatch`. */
   facts(db: PostgresSession, inventory: Pick<Inventory, 'serverName'>): Promise<KindFacts>;
   /** Of these media classes; by default what cannot be fetched again: local content and thumbnails. */
+  readonly rowRules: RowRules;
   catalogue(db: PostgresSession, classes?: readonly string[]): MediaCatalogue;
   /** `mxc://server/id` of the media at these paths, each once; a path whose id nobody knows stays as it is. */
   mediaUris(db: PostgresSession, serverName: string, paths: readonly string[]): Promise<readonly string[]>;
+}
+
+/** How tables grow and shrink by themselves: what is gone against these rules was lost. Names of tables and of `KindFacts.facts`. */
+export interface RowRules {
+  /** Lose no row by anything that a homeserver does. */
+  readonly growing: readonly string[];
+  /** Tables that lose as many rows as each other. */
+  readonly together: readonly (readonly string[])[];
+  /** Table -> tables that lose rows only when it does. */
+  readonly shrinkWith: Readonly<Record<string, readonly string[]>>;
+  /** Tables that lose rows every day. */
+  readonly volatile: RegExp;
+  /** Facts that never rise: rows that lack their partner -> plural, for people. */
+  readonly relations: Readonly<Record<string, string>>;
+  /** Facts that never fall. */
+  readonly positions: readonly string[];
+  /** Facts that change with the schema. */
+  readonly versions: readonly string[];
+  /** Fact that is above 0 while indexes come and go. */
+  readonly migrating: string;
 }
 
 export interface DiscoverOptions {

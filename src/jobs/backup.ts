@@ -30,8 +30,10 @@ import { backUpDatabase } from './backup-database.ts';
 import { compareIdentity } from './compare-identity.ts';
 import type { IdentityChange } from './identity-changes.ts';
 import { inventoryOf } from './inventory.ts';
+import { databaseHealth } from './database-health.ts';
 import {
   captureInstant,
+  Interrupted,
   reasonOf,
   Setbacks,
   type Attempt,
@@ -48,6 +50,7 @@ import {
   undecidedDatabases,
   type OtherDatabasePlan,
 } from './backup-other-databases.ts';
+import { requireSameSchema } from './same-schema.ts';
 import { databaseTarget } from './sources.ts';
 
 export interface BackupOptions {
@@ -56,6 +59,8 @@ export interface BackupOptions {
   readonly tags: readonly string[];
   /** Compares all media rows with all files, whenever that was done last. */
   readonly compareMedia?: boolean | undefined;
+  /** Rows that are gone since the last run are known to be: the alarm ends. */
+  readonly acceptChanges?: boolean | undefined;
   /** So many media files, chosen at random, are read again at the source and compared with what was stored. */
   readonly sampleMedia?: number | undefined;
   /** Databases of at most so many bytes are dumped as one archive; for tests, 64 MiB otherwise. */
@@ -88,6 +93,8 @@ export interface BackupPlan {
 export interface BackupOutcome {
   readonly plan: BackupPlan;
   readonly commit: CommitResult;
+  /** What backing up did to the server. */
+  readonly warnings: readonly string[];
   /** Catalogue rows without a file and the like: the snapshot is good, but the admin should know (exit 3). */
   readonly omissions: readonly string[];
   readonly agreement: Agreement;
@@ -150,16 +157,6 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
 /** What a prune has marked while a backup leaned on it is stored again; most of the backup is there already. */
 const PRUNE_ATTEMPTS = 3;
 
-/** The instant was lost after the dump. */
-class Interrupted extends Error {
-  readonly capture: CaptureOptions;
-
-  constructor(cause: unknown, capture: CaptureOptions) {
-    super('the snapshot was lost', { cause });
-    this.capture = capture;
-  }
-}
-
 async function backUpOnce(
   sources: Sources,
   setbacks: Setbacks,
@@ -184,7 +181,9 @@ async function backUpOnce(
     );
     return await backUpInstant(sources, instant, writer, options).catch(async (error: unknown) => {
       const reason = await reasonOf(instant.signal, options.signal, error);
-      throw reason === error ? error : new Interrupted(reason, capture);
+      // By the guard; a reader that looks at the signal throws its reason as it is.
+      const given = instant.signal.aborted && options.signal?.aborted !== true;
+      throw given ? new Interrupted(reason, capture) : error;
     });
   } catch (error) {
     await writer.abort();
@@ -298,6 +297,17 @@ async function backUpInstant(
     config.repository,
     options.repository.id,
   );
+  const health = await databaseHealth({
+    config,
+    repositoryId: options.repository.id,
+    kind: sources.kind,
+    target: sources.database,
+    invariants: database.invariants,
+    snapshot: writer.snapshotId,
+    acceptChanges: options.acceptChanges === true,
+    progress,
+    signal: options.signal,
+  });
   progress({ phase: 'commit', message: 'writing index, manifest and log record' });
   options.signal?.throwIfAborted();
   const commit = await writer.commit(
@@ -318,17 +328,27 @@ async function backUpInstant(
         ...media.warnings,
         ...heldBack,
         ...value.collations,
+        ...health.alarms,
       ],
     },
-    options.tags,
+    [...new Set([...options.tags, ...health.tags])],
   );
   await identity.remember();
   const { unprotected } = commit;
-  const omissions =
-    unprotected === undefined
-      ? media.omissions
-      : [...media.omissions, `Object Lock was not extended: ${unprotected}`];
-  return { plan, commit, omissions, agreement: media.agreement, changes: identity.changes };
+  const omissions = [
+    ...media.omissions,
+    ...health.alarms,
+    ...(await health.finish()),
+    ...(unprotected === undefined ? [] : [`Object Lock was not extended: ${unprotected}`]),
+  ];
+  return {
+    plan,
+    commit,
+    warnings: heldBack,
+    omissions,
+    agreement: media.agreement,
+    changes: identity.changes,
+  };
 }
 
 /** Errors: as `planBackup`, without those of the database. */
@@ -346,21 +366,6 @@ export async function findSources(config: Config): Promise<Sources> {
   }
   const [database, media] = [databaseTarget(config, inventory), mediaStrategy(config, inventory)];
   return { kind, inventory, version: inventory.version, database, media };
-}
-
-/** A homeserver that was upgraded in the middle of the run migrates its schema: dump and facts would not belong together. */
-async function requireSameSchema(sources: Sources, database: DatabaseComponent): Promise<void> {
-  await using session = await connect(sources.database, { applicationName: 'lifeboat:schema' });
-  const { facts } = await sources.kind.facts(session, sources.inventory);
-  const [before, after] = [database.invariants.facts['schema_version'], facts['schema_version']];
-  if (before === after) return;
-  throw new LifeboatError(
-    'database-dump-failed',
-    `the schema version changed from ${before} to ${after} during the backup`,
-    {
-      hint: 'Let the upgrade of the homeserver finish, then run the backup again.',
-    },
-  );
 }
 
 function describe(

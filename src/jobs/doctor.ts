@@ -7,6 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import { isLifeboatError, LifeboatError, messageOf } from '../core/errors.ts';
 import { formatDuration } from '../core/units.ts';
 import {
+  amcheckAbility,
   connect,
   databaseInfo,
   describeDumpClient,
@@ -84,6 +85,17 @@ async function* examineSources(config: Config): AsyncGenerator<Check> {
     yield await look('doctor.dump-client', 'a pg_dump is new enough for it', () =>
       describeDumpClient(databaseTarget(config, inventory), known, config.database.clientDirectory),
     );
+  yield await look('doctor.amcheck', 'the indexes can be checked', async () => {
+    if (config.database.amcheckEveryMs === Infinity)
+      return { result: 'skip', observed: 'amcheck_every: never' };
+    await using session = await connect(databaseTarget(config, inventory), {
+      applicationName: 'lifeboat:doctor',
+    });
+    const ability = await amcheckAbility(session);
+    if (ability.able)
+      return `every ${formatDuration(config.database.amcheckEveryMs)}, by the extension amcheck`;
+    return { result: 'skip', observed: ability.why };
+  });
   yield await look('doctor.media', 'the media store can be read', async () => {
     const { strategy, rsync } = config.media;
     if (strategy === 'rsync' && rsync !== undefined)

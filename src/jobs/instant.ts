@@ -110,6 +110,16 @@ export interface CaptureOptions {
   readonly open?: typeof openSnapshot;
 }
 
+/** The instant was lost after the dump. */
+export class Interrupted extends Error {
+  readonly capture: CaptureOptions;
+
+  constructor(cause: unknown, capture: CaptureOptions) {
+    super('the snapshot was lost', { cause });
+    this.capture = capture;
+  }
+}
+
 /** `read` must be able to begin again. Errors: those of `read`, `database-dump-failed` when it was given up. */
 export async function captureInstant<T>(
   options: CaptureOptions,
@@ -147,7 +157,7 @@ async function attempt<T>(
     guardAgainstPileUp(watcher, {
       prefix: `lifeboat:${runId}:`,
       yieldAfterMs: patience.yieldAfterMs,
-      holderPid: snapshot.pid,
+      holder: snapshot,
     }),
   );
   const both = AbortSignal.any([guard.signal, ...(signal === undefined ? [] : [signal])]);

@@ -11,4 +11,4 @@ export { createRepository, type CreatedRepository, type CreateRepositoryOptions 
 export { openRepository, type OpenRepositoryOptions } from './repository.ts';
 export { brokenSnapshots, reasonToForget } from './repair-snapshots.ts';
 export { replicate, type ReplicateResult } from './replicate.ts';
-export { planRetention, type RetentionDecision, type RetentionPolicy } from './retention.ts';
+export { ALARM_TAG, planRetention, type RetentionDecision, type RetentionPolicy } from './retention.ts';

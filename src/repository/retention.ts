@@ -1,5 +1,8 @@
 import type { SnapshotEntry } from './port.ts';
 
+/** Tag of a snapshot of a database that lost rows, and nobody has said why yet. */
+export const ALARM_TAG = 'alarm';
+
 /** How many snapshots each rule keeps; a rule that is not given keeps none. */
 export interface RetentionPolicy {
   readonly keepLast?: number | undefined;
@@ -21,7 +24,7 @@ export interface RetentionDecision {
 }
 
 type Candidate = Pick<SnapshotEntry, 'id' | 'seq' | 'time' | 'pinned' | 'drill'> &
-  Partial<Pick<SnapshotEntry, 'storedAt' | 'provenByAdmin'>>;
+  Partial<Pick<SnapshotEntry, 'storedAt' | 'provenByAdmin' | 'tags'>>;
 
 interface Rule {
   readonly name: string;
@@ -34,6 +37,7 @@ interface Rule {
  * snapshot of each stays. Order is that of the log: a clock that was wrong cannot turn new into old. A policy without any
  * rule keeps everything. Pins, the newest snapshot that passed a drill (and the newest of which the admin key says so), what is
  * young, and the floor win over every rule.
+ * Snapshots with the tag `alarm` take no place of others.
  * Whoever steals a host's key can add snapshots with any time and any proof (R7): they push nothing out that was stored within
  * `keepWithinMs`, and afterwards no more than the good ones of the days on which he did it.
  */
@@ -46,15 +50,23 @@ export function planRetention(snapshots: readonly Candidate[], policy: Retention
 
   for (const candidate of newestFirst) if (candidate.pinned) keep(candidate, 'pinned');
   const rules = rulesOf(policy);
-  for (const rule of rules) applyRule(rule, newestFirst, keep);
+  // Apart from each other: night after night of a damaged database must not push out the last good ones.
+  const alarmed = newestFirst.filter(isAlarmed);
+  const calm = newestFirst.filter((candidate) => !isAlarmed(candidate));
+  for (const rule of rules) {
+    applyRule(rule, calm, keep);
+    applyRule(rule, alarmed, keep);
+  }
   const proven = newestFirst.find((candidate) => candidate.drill?.result === 'PASS');
   if (proven !== undefined) keep(proven, 'newest proven');
   const provenByAdmin = newestFirst.find((candidate) => candidate.provenByAdmin === true);
   if (provenByAdmin !== undefined) keep(provenByAdmin, 'newest proven by the admin key');
   if (rules.length > 0) for (const candidate of youngOnes(newestFirst, policy)) keep(candidate, 'young');
-  for (const candidate of newestFirst) {
-    if (reasons.size >= (policy.floor ?? 0)) break;
-    keep(candidate, 'floor');
+  for (const candidates of alarmed.length === 0 ? [newestFirst] : [newestFirst, calm]) {
+    for (const candidate of candidates) {
+      if (candidates.filter(({ id }) => reasons.has(id)).length >= (policy.floor ?? 0)) break;
+      keep(candidate, 'floor');
+    }
   }
   if (rules.length === 0) for (const candidate of newestFirst) keep(candidate, 'no rule given');
 
@@ -62,6 +74,10 @@ export function planRetention(snapshots: readonly Candidate[], policy: Retention
     const reason = reasons.get(id);
     return { id, keep: reason !== undefined, reason: reason ?? 'kept by no rule' };
   });
+}
+
+function isAlarmed({ tags = [] }: Candidate): boolean {
+  return tags.includes(ALARM_TAG);
 }
 
 /**

@@ -9,6 +9,7 @@ import { Secret } from '../../src/core/secret.ts';
 import { connect, createDatabase, dumpDatabase, measureInvariants } from '../../src/database/index.ts';
 import { requireWholeArchive } from '../../src/database/postgres/whole-archive.ts';
 import type { PostgresSession, PostgresTarget } from '../../src/database/port.ts';
+import { freePorts } from '../../src/demo/lab/index.ts';
 import { runCommand } from '../../src/exec/index.ts';
 import {
   captureInstant,
@@ -18,6 +19,8 @@ import {
   type Patience,
 } from '../../src/jobs/instant.ts';
 import { startTestServer, type TestServer } from '../database/postgres.ts';
+
+const BIN = '/usr/lib/postgresql/15/bin';
 
 let server: TestServer;
 let source: PostgresTarget;
@@ -51,6 +54,7 @@ async function capture(
   patience: Partial<Patience> = {},
   meanwhile: (attempt: Attempt, number: number) => Promise<unknown> = () => Promise.resolve(),
   target = source,
+  slowUntil = 0,
 ): Promise<Captured> {
   const said: string[] = [];
   let number = 0;
@@ -76,10 +80,21 @@ async function capture(
       dump.stream.on('error', () => undefined);
       await once(dump.stream, 'readable');
       await meanwhile(attempt, number);
+      if (number <= slowUntil) return await slowly(dump.stream);
       return await buffer(dump.stream);
     },
   );
   return { ...instant, said, [Symbol.asyncDispose]: () => instant[Symbol.asyncDispose]() };
+}
+
+/** A standby cancels a session at the next row that it sends: one that cannot send anything holds up the replay instead. */
+async function slowly(stream: Readable): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of stream as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    await setTimeout(50);
+  }
+  return Buffer.concat(pieces);
 }
 
 /** For ever, until we are ended. */
@@ -226,13 +241,12 @@ describe('a backup whose snapshot is lost', () => {
 
 async function restart(): Promise<void> {
   const data = join(server.directory, 'data');
-  const pgCtl = '/usr/lib/postgresql/15/bin/pg_ctl';
   const argv = [
     'runuser',
     '-u',
     'postgres',
     '--',
-    pgCtl,
+    `${BIN}/pg_ctl`,
     '-D',
     data,
     '-w',
@@ -241,6 +255,82 @@ async function restart(): Promise<void> {
   ];
   await runCommand([...argv, '-m', 'immediate', 'restart'], { cwd: server.directory, check: true });
 }
+
+describe('a standby', () => {
+  let standby: PostgresTarget;
+
+  beforeAll(async () => {
+    const directory = join(server.directory, 'standby');
+    const port = (await freePorts(1))[0]!;
+    const env = { PGPASSWORD: source.password!.reveal() };
+    const as = ['runuser', '-u', 'postgres', '-w', 'PGPASSWORD', '--'];
+    const run = (argv: string[]) => runCommand([...as, ...argv], { env, cwd: server.directory, check: true });
+    const { host, user } = source;
+    const from = ['-h', host, '-p', String(source.port), '-U', user, '--checkpoint=fast', '--no-sync'];
+    await run([`${BIN}/pg_basebackup`, '-D', directory, '-R', '-X', 'stream', ...from]);
+    const options = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_standby_streaming_delay=100ms`;
+    await run([
+      `${BIN}/pg_ctl`,
+      '-D',
+      directory,
+      '-w',
+      '-l',
+      join(server.directory, 'standby.log'),
+      '-o',
+      options,
+      'start',
+    ]);
+    standby = { ...source, port };
+  });
+
+  afterAll(async () => {
+    const argv = [
+      'runuser',
+      '-u',
+      'postgres',
+      '--',
+      `${BIN}/pg_ctl`,
+      '-D',
+      join(server.directory, 'standby'),
+    ];
+    await runCommand([...argv, '-m', 'immediate', 'stop'], { cwd: server.directory });
+  });
+
+  /** What vacuum removes on the primary, no snapshot of the standby can see any more. */
+  async function conflict(): Promise<void> {
+    await other.query('UPDATE hot SET value = value + 1');
+    await other.query('VACUUM hot');
+  }
+
+  it('is dumped, and what it had replayed is recorded', async () => {
+    await using captured = await capture({}, () => Promise.resolve(), standby);
+    expect(captured.capture).toEqual({
+      source: 'standby',
+      replayLsn: expect.stringMatching(/^[0-9A-F]+\/[0-9A-F]+$/),
+      attempts: 1,
+      setbacks: [],
+    });
+  });
+
+  it('that cancels the dump is dumped again from a new snapshot', async () => {
+    const first = (_attempt: Attempt, number: number) => (number > 1 ? Promise.resolve() : conflict());
+    await using captured = await capture({ yieldAfterMs: 500 }, first, standby, 1);
+    expect(captured.capture).toMatchObject({ source: 'standby', attempts: 2, setbacks: ['standby'] });
+    expect(captured.capture.replayLagSeconds).toEqual(expect.any(Number));
+    expect(captured.said.join()).toMatch(/conflict with recovery/);
+  });
+
+  it('that cancels every dump is told with the settings that would let it live', async () => {
+    await expect(capture({ yieldAfterMs: 20 }, conflict, standby, 5)).rejects.toMatchObject({
+      code: 'database-dump-failed',
+      hints: [
+        expect.stringMatching(
+          /max_standby_streaming_delay \(it is 100ms\).*hot_standby_feedback = on \(it is off\)/,
+        ),
+      ],
+    });
+  });
+});
 
 describe('a snapshot that holds back vacuum', () => {
   it('is a warning with figures', async () => {

@@ -21,6 +21,17 @@ describe('retention', () => {
     expect(kept(['2026-01-01T00:00:00Z'], { floor: 1 })).toEqual({ '2026-01-01T00:00:00Z': 'floor' });
   });
 
+  it('lets no snapshot of a database that lost rows take the place of one before', () => {
+    const days = ['01', '02', '03', '04', '05', '06'].map((day) => `2026-01-${day}T00:00:00Z`);
+    const snapshots = at(days).map((candidate, index) => ({
+      ...candidate,
+      tags: index < 3 ? [] : ['alarm'],
+    }));
+    const decisions = planRetention(snapshots, { keepDaily: 2, floor: 2 });
+    const stay = decisions.filter(({ keep }) => keep).map(({ id }) => id.slice(8, 10));
+    expect(stay).toEqual(['06', '05', '03', '02']);
+  });
+
   it('names the rule and the day in UTC', () => {
     expect(
       kept(['2026-03-28T23:59:59Z', '2026-03-29T00:00:00Z', '2026-03-29T23:59:59Z'], { keepDaily: 2 }),

@@ -15,6 +15,7 @@ import { OPENING_WITH_KEY } from './shared-exits.ts';
 export const backupCommand = defineCommand<{
   dryRun?: true;
   compareMedia?: true;
+  acceptChanges?: true;
   sample?: number;
   tag?: readonly string[];
 }>({
@@ -31,6 +32,10 @@ export const backupCommand = defineCommand<{
       flags: '-t, --tag <TAG>',
       description: 'a word to find the snapshot by; may be repeated',
       repeatable: true,
+    },
+    {
+      flags: '--accept-changes',
+      description: 'the rows that an alarm says are gone are meant to be: end the alarm',
     },
     {
       flags: '--compare-media',
@@ -65,17 +70,18 @@ export const backupCommand = defineCommand<{
       output.print(describePlan(plan));
       return EXIT.ok;
     }
-    const { plan, commit, omissions, agreement, changes } = await backup({
+    const { plan, commit, warnings, omissions, agreement, changes } = await backup({
       config: settings,
       repository: await repository(),
       tags: options.tag ?? [],
       compareMedia: options.compareMedia,
+      acceptChanges: options.acceptChanges,
       sampleMedia: options.sample,
       progress: output.progress,
       signal,
     });
-    for (const warning of [...changes.map(({ text }) => text), ...plan.warnings, ...omissions])
-      output.warn(warning);
+    const told = [...changes.map(({ text }) => text), ...plan.warnings, ...warnings, ...omissions];
+    for (const warning of told) output.warn(warning);
     for (const [what, uris] of Object.entries(named(agreement))) output.warn(`${what}: ${uris}`);
     output.print(describeCommit(commit));
     const copies = await updateCopies({ repository: settings.repository, progress: output.progress, signal });

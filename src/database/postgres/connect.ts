@@ -52,7 +52,8 @@ async function connectOnce(target: PostgresTarget, options: ConnectOptions): Pro
   });
   // Without a listener an idle connection that the server ends would end this process.
   let lost: Error | undefined;
-  client.on('error', (error) => (lost = error));
+  // The first one says why; then only that the connection is gone.
+  client.on('error', (error) => (lost ??= error));
   try {
     await client.connect();
     await client.query(NO_TIMEOUTS);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import type { PostgresSession } from '../port.ts';
 
@@ -28,7 +29,7 @@ export interface GuardOptions {
   /** Nobody waits longer because of us. */
   readonly yieldAfterMs: number;
   /** The session that holds the snapshot: without it the run cannot be finished. */
-  readonly holderPid: number;
+  readonly holder: { readonly pid: number; readonly session: PostgresSession };
 }
 
 export interface PileUpGuard extends AsyncDisposable {
@@ -54,7 +55,6 @@ export function guardAgainstPileUp(session: PostgresSession, options: GuardOptio
   const abort = new AbortController();
   const since = new Map<number, number>();
   const stopped = new AbortController();
-  let wake = (): void => undefined;
 
   const look = async (): Promise<LifeboatError | undefined> => {
     const waiting = await session.query<{ pid: number; table: string }>(WAITING, [`${options.prefix}%`]);
@@ -63,7 +63,8 @@ export function guardAgainstPileUp(session: PostgresSession, options: GuardOptio
     for (const pid of since.keys()) if (!pids.has(pid)) since.delete(pid);
     for (const pid of pids) if (!since.has(pid)) since.set(pid, now);
     const longest = now - Math.min(now, ...since.values());
-    if (longest < options.yieldAfterMs) return (await holderIsThere()) ? undefined : holderLost();
+    if (longest < options.yieldAfterMs)
+      return (await holderIsThere()) ? undefined : await holderLost(options.holder.session);
     await session.query(
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1 AND pid <> pg_backend_pid()',
       [`${options.prefix}%`],
@@ -71,7 +72,7 @@ export function guardAgainstPileUp(session: PostgresSession, options: GuardOptio
     return yielded(pids.size, [...new Set(waiting.map(({ table }) => table))], longest);
   };
   const holderIsThere = async () =>
-    (await session.query('SELECT FROM pg_stat_activity WHERE pid = $1', [options.holderPid])).length > 0;
+    (await session.query('SELECT FROM pg_stat_activity WHERE pid = $1', [options.holder.pid])).length > 0;
 
   const watching = (async () => {
     while (!stopped.signal.aborted) {
@@ -80,20 +81,14 @@ export function guardAgainstPileUp(session: PostgresSession, options: GuardOptio
         abort.abort(reason);
         return;
       }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.min(LOOK_EVERY_MS, options.yieldAfterMs));
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+      const pause = Math.min(LOOK_EVERY_MS, options.yieldAfterMs);
+      await sleep(pause, undefined, { signal: stopped.signal }).catch(() => undefined);
     }
   })();
   return {
     signal: abort.signal,
     [Symbol.asyncDispose]: async () => {
       stopped.abort();
-      wake();
       await watching;
     },
   };
@@ -107,12 +102,18 @@ function yielded(sessions: number, tables: readonly string[], waitedMs: number):
   });
 }
 
-function holderLost(): LifeboatError {
+/** The server has told the session why, such as a conflict with recovery. */
+async function holderLost(holder: PostgresSession): Promise<LifeboatError> {
+  const cause = await holder.query('SELECT 1').then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   return new LifeboatError(
     'database-dump-failed',
-    'the session that holds the snapshot was ended by somebody',
+    `the session that holds the snapshot was ended${cause === undefined ? '' : `: ${messageOf(cause)}`}`,
     {
       hint: 'Look into the log of PostgreSQL for who did it.',
+      cause,
       context: { lost: true },
     },
   );

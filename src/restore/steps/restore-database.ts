@@ -4,6 +4,7 @@ import type { PostgresSession } from '../../database/port.ts';
 import { checkIntegrity, homeserverOf } from '../../homeserver/index.ts';
 import type { KindFacts } from '../../homeserver/port.ts';
 import type { RestoreContext } from '../context.ts';
+import { checkClient } from '../client-check.ts';
 import { checkCode } from '../dump-code.ts';
 import { claimEmptyDatabase } from '../empty-database.ts';
 import { same } from '../findings.ts';
@@ -51,6 +52,7 @@ async function* compare(context: RestoreContext): AsyncGenerator<Check> {
   yield* checkOtherDatabases(context);
   yield checkMajor(source.postgresVersion, info.serverVersion);
   yield await checkCode(session, context);
+  yield await checkClient(target.clientDirectory);
 
   const owner = { id: 'database.homeserver', title: `it is the database of ${source.serverName}` };
   const kind = await measureKind(session, source.serverName);
