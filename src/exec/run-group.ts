@@ -14,6 +14,9 @@ export interface GroupResult {
   readonly timedOut: boolean;
 }
 
+/** What it wrote just before it ended may still be in the pipe. */
+const LAST_WORDS_MS = 200;
+
 /**
  * Other people's programs, which may start more of their own: a process group, which ends as a whole at the time limit or with
  * the signal, SIGTERM first. Errors: `command-missing`, `interrupted`.
@@ -33,6 +36,7 @@ export async function runGroup(argv: readonly string[], options: GroupOptions): 
   if (pid === undefined) throw childError(argv, await child, '');
   let timedOut = false;
   const timers: NodeJS.Timeout[] = [];
+  const streams = [child.stdout, child.stderr];
   const end = (): void => {
     endGroup(pid, 'SIGTERM');
     timers.push(setTimeout(() => endGroup(pid, 'SIGKILL'), GRACE_MS));
@@ -44,12 +48,14 @@ export async function runGroup(argv: readonly string[], options: GroupOptions): 
     }, options.timeoutMs),
   );
   signal?.addEventListener('abort', end, { once: true });
-  // What it left in the background holds our pipes, and would go on without a time limit.
-  child.nodeChildProcess.once('exit', () => endGroup(pid, 'SIGKILL'));
+  child.nodeChildProcess.once('exit', () => {
+    for (const timer of timers) clearTimeout(timer);
+    // What it left in the background would go on without a time limit; a daemon that left the group holds our pipes.
+    endGroup(pid, 'SIGKILL');
+    timers.push(setTimeout(() => streams.forEach((stream) => stream.destroy()), LAST_WORDS_MS));
+  });
   try {
-    const lines = [child.stdout, child.stderr].map((stream) =>
-      createInterface({ input: stream }).on('line', options.onLine),
-    );
+    const lines = streams.map((stream) => createInterface({ input: stream }).on('line', options.onLine));
     const result = await child;
     for (const each of lines) each.close();
     if (neverStarted(result)) throw childError(argv, result, '');

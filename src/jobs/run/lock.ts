@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
@@ -10,7 +10,8 @@ import { isAlive, parseOwner, thisProcess, type LockOwner } from './lock-owner.t
 /**
  * One run of a job at a time, for each repository and lifeboat.yaml of this machine. It saves work and load, not data: the
  * repository's log is safe with any number of writers. A lock whose process has ended, also by kill -9 or with the machine,
- * is taken over; one of another machine or container (a state directory that is shared) is not, because nobody here can know.
+ * is taken over. Of one of another machine or container (a state directory that is shared) nobody here can know: it counts
+ * until its holder has not touched it for an hour.
  */
 export interface RunLock {
   /** The owner that had ended without a word, if there was one. */
@@ -39,6 +40,9 @@ export interface FoundLock {
 const SUFFIX = '.lock';
 /** A lock that goes away just when it is looked at is tried again; somebody who does that for ever is not us. */
 const TRIES = 20;
+/** How often a holder touches its lock, and how long it may not have done so before nobody is taken to hold it. */
+const BEAT_MS = 5 * 60_000;
+const SILENT_MS = 60 * 60_000;
 /** Between having a claim and renaming it lie two system calls. */
 const CLAIM_MS = 20;
 
@@ -48,15 +52,23 @@ export async function acquireLock(options: LockOptions): Promise<RunLock> {
   const file = join(directory, lockName(options));
   const owner = await thisProcess(options.job, options.runId, options.clock.now());
   const text = `${JSON.stringify(owner)}\n`;
-  const release = async (): Promise<void> => void (await removeIf(file, text));
+  const hold = (tookOverFrom: LockOwner | undefined): RunLock => {
+    const beat = setInterval(() => void utimes(file, new Date(), new Date()).catch(() => undefined), BEAT_MS);
+    beat.unref();
+    const release = async (): Promise<void> => {
+      clearInterval(beat);
+      await removeIf(file, text);
+    };
+    return { tookOverFrom, release };
+  };
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     for (let tries = 0; tries < TRIES; tries += 1) {
-      if (await createExclusively(file, text)) return { tookOverFrom: undefined, release };
+      if (await createExclusively(file, text)) return hold(undefined);
       const found = await readLock(file);
       if (found === undefined) continue;
       if (found.alive !== 'no') throw held(options, found);
-      if (await takeOver(file, found.text, text)) return { tookOverFrom: found.owner, release };
+      if (await takeOver(file, found.text, text)) return hold(found.owner);
     }
   } catch (error) {
     if (error instanceof LifeboatError) throw error;
@@ -144,7 +156,10 @@ async function readLock(file: string): Promise<(FoundLock & { readonly text: str
   const text = await readFile(file, 'utf8').catch(ifMissing(undefined));
   if (text === undefined) return undefined;
   const owner = parseOwner(text);
-  return { file, text, owner, alive: owner === undefined ? 'unknown' : await isAlive(owner) };
+  const alive = owner === undefined ? 'unknown' : await isAlive(owner);
+  if (alive !== 'unknown') return { file, text, owner, alive };
+  const touched = await stat(file).then(({ mtimeMs }) => mtimeMs, ifMissing(0));
+  return { file, text, owner, alive: Date.now() - touched > SILENT_MS ? 'no' : 'unknown' };
 }
 
 /**

@@ -76,6 +76,12 @@ describe('a hook', () => {
     await expect.poll(() => alive(pid)).toBe(false);
   });
 
+  it('has done its work when it ends, also where a daemon of its own session holds its output open', async () => {
+    const daemon = shell(`setsid sleep 5 & echo started; exit 0`, 1500);
+    await runBefore(hooks({ before: [daemon] }), context());
+    expect(said).toEqual(['started']);
+  });
+
   it('is ended by Ctrl-C', async () => {
     const controller = new AbortController();
     const running = runBefore(hooks({ before: [shell('echo here; sleep 300')] }), context(controller.signal));

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -86,6 +86,17 @@ describe('a lock', () => {
       code: 'locked',
       hints: [expect.stringContaining('lifeboat unlock --force')],
     });
+  });
+
+  it('of another container that nobody has touched for an hour is taken over', async () => {
+    await acquireLock(wanted());
+    await rewrite({ hostname: 'a-container-that-is-gone' });
+    const [{ file } = { file: '' }] = await listLocks(stateDirectory);
+    const before = (minutes: number) => new Date(Date.now() - minutes * 60_000);
+    await utimes(file, before(50), before(50));
+    await expect(acquireLock(wanted())).rejects.toMatchObject({ code: 'locked' });
+    await utimes(file, before(70), before(70));
+    expect((await acquireLock(wanted())).tookOverFrom?.hostname).toBe('a-container-that-is-gone');
   });
 
   it('that nobody can read is left alone, and can be removed', async () => {
