@@ -16,7 +16,7 @@ export {
   type TableName,
 } from './postgres/lanes/plan.ts';
 export { lockTables, tableSizes } from './postgres/lanes/tables.ts';
-export { clusterFacts, collationWarnings } from './postgres/cluster-facts.ts';
+export { clusterFacts, databaseWarnings } from './postgres/cluster-facts.ts';
 export { rolesSql } from './postgres/roles-sql.ts';
 export { databaseInfo, type DatabaseInfo } from './postgres/info.ts';
 export {

@@ -8,9 +8,9 @@ import type { Config } from '../config/index.ts';
 import { isLifeboatError, LifeboatError } from '../core/errors.ts';
 import {
   clusterFacts,
-  collationWarnings,
   connect,
   databaseInfo,
+  databaseWarnings,
   describeDumpClient,
   describeWay,
   openRecoverableSnapshot,
@@ -121,12 +121,12 @@ export async function planBackup(config: Config): Promise<BackupPlan> {
   const info = await databaseInfo(session);
   const others = await planOtherDatabases(config, sources.database);
   const plan = describe(config, sources, info, others, await undecidedDatabases(config, session));
-  const client = await describeDumpClient(
+  const { client, warnings } = await describeDumpClient(
     sources.database,
     info.serverVersion,
     config.database.clientDirectory,
   );
-  return { ...plan, database: { ...plan.database, client } };
+  return { ...plan, database: { ...plan.database, client }, warnings: [...plan.warnings, ...warnings] };
 }
 
 /** Errors: as `planBackup`, `database-dump-failed`, `disk-full`, `interrupted`; nothing is visible unless it resolves. */
@@ -197,8 +197,8 @@ interface ReadDatabase {
   readonly plan: BackupPlan;
   readonly database: DatabaseComponent;
   readonly databases: readonly OtherDatabase[];
-  /** Warnings. */
-  readonly collations: readonly string[];
+  /** Of collations and of pg_dump. */
+  readonly warnings: readonly string[];
   readonly skewMs: number;
 }
 
@@ -229,12 +229,12 @@ async function readDatabase(
       ? await backUpDatabase(sources, attempt, writer, options)
       : await recordPhysically(kept.engine, kept.backup, sources, attempt, progress);
   const database = { ...main, walPosition: attempt.walPositions[0]!, cluster };
-  const collations = [database, ...databases].flatMap(collationWarnings);
+  const warnings = [database, ...databases].flatMap(databaseWarnings);
   return {
-    plan: { ...plan, warnings: [...plan.warnings, ...collations] },
+    plan: { ...plan, warnings: [...plan.warnings, ...warnings] },
     database,
     databases,
-    collations,
+    warnings,
     skewMs: attempt.skewMs,
   };
 }
@@ -327,7 +327,7 @@ async function backUpInstant(
         ...sources.media.warnings,
         ...media.warnings,
         ...heldBack,
-        ...value.collations,
+        ...value.warnings,
         ...health.alarms,
       ],
     },

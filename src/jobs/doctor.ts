@@ -82,9 +82,12 @@ async function* examineSources(config: Config): AsyncGenerator<Check> {
   });
   const known = serverVersion;
   if (known !== undefined)
-    yield await look('doctor.dump-client', 'a pg_dump is new enough for it', () =>
-      describeDumpClient(databaseTarget(config, inventory), known, config.database.clientDirectory),
-    );
+    yield await look('doctor.dump-client', 'a pg_dump is new enough for it', async () => {
+      const target = databaseTarget(config, inventory);
+      const directory = config.database.clientDirectory;
+      const { client, warnings } = await describeDumpClient(target, known, directory);
+      return { result: warnings.length === 0 ? 'pass' : 'warn', observed: client, detail: warnings };
+    });
   yield await look('doctor.amcheck', 'the indexes can be checked', async () => {
     if (config.database.amcheckEveryMs === Infinity)
       return { result: 'skip', observed: 'amcheck_every: never' };

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { newestOf } from '../../src/database/postgres/client.ts';
-import { compareVersions, saferClient } from '../../src/database/postgres/client-version.ts';
+import {
+  compareVersions,
+  olderMinorWarnings,
+  saferClient,
+} from '../../src/database/postgres/client-version.ts';
+import { databaseWarnings } from '../../src/database/postgres/cluster-facts.ts';
+import { describeDumpClient } from '../../src/database/postgres/dump-client.ts';
 
 it('versions of PostgreSQL are ordered by their numbers, not as fractions', () => {
   const versions = ['15.9', '9.6.24', '15.18', '16.1', '16beta2', '15.10'];
@@ -36,4 +42,38 @@ it.each([
 
 it.each(['18.7', '17.12', '16.20', '15.20', '14.25', '19.0'])('client %s has none', (version) => {
   expect(saferClient(version)).toBeUndefined();
+});
+
+const OLDER =
+  'pg_dump 15.9 is older than the server, PostgreSQL 15.18; such a dump was seen not to restore: ' +
+  'install postgresql-client-15 of version 15.18 or newer';
+
+it.each([
+  ['15.9', '15.18', [OLDER]],
+  ['15.18', '15.18', []],
+  ['15.20', '15.18', []],
+  ['18.1', '15.18', []],
+  // A repository of pgBackRest has no pg_dump.
+  ['2.45', '15.18', []],
+])('of pg_dump %s and server %s the admin is warned when the minor is older', (client, server, warnings) => {
+  expect(olderMinorWarnings(client, server)).toEqual(warnings);
+});
+
+it('the pg_dump that a backup would use is described with the warning of its minor', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'lifeboat-clients-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  const path = join(directory, 'pg_dump');
+  await writeFile(path, '#!/bin/sh\necho "pg_dump (PostgreSQL) 15.9"\n');
+  await chmod(path, 0o755);
+  const target = { host: 'localhost', port: 5432, user: 'synapse', database: 'synapse' };
+  expect(await describeDumpClient(target, '15.18', directory)).toEqual({
+    client: 'pg_dump 15.9 of this host',
+    warnings: [OLDER],
+  });
+});
+
+it('a snapshot warns of the pg_dump that it was made with, when that was an older minor', () => {
+  const database = { name: 'synapse', cluster: undefined, serverVersion: '15.18' };
+  expect(databaseWarnings({ ...database, clientVersion: '15.9' })).toEqual([OLDER]);
+  expect(databaseWarnings({ ...database, clientVersion: '15.18' })).toEqual([]);
 });

@@ -89,9 +89,25 @@ it('is pulled over SSH out of its container with the newer pg_dump of the two, a
   expect(await container.crashes()).toEqual([]);
 });
 
+it('the plan and the doctor warn of a pg_dump that is an older minor than the server', async () => {
+  const old = join(lab.directory, 'older-minor');
+  await mkdir(old);
+  await writeFile(join(old, 'pg_dump'), '#!/bin/sh\necho "pg_dump (PostgreSQL) 15.0"\n', { mode: 0o755 });
+  const settings = through(inContainer('host'));
+  const withOld = { ...settings, database: { ...settings.database, clientDirectory: old } };
+  const warning = expect.stringMatching(/^pg_dump 15\.0 is older than the server, PostgreSQL 15\.\d+; /);
+  expect((await planBackup(withOld)).warnings).toContainEqual(warning);
+  for await (const check of examine(withOld, systemClock)) {
+    if (check.id !== 'doctor.dump-client') continue;
+    expect(check).toMatchObject({ result: 'warn', observed: 'pg_dump 15.0 of this host', detail: [warning] });
+    break;
+  }
+});
+
 it('the plan and the doctor show the way and the pg_dump that would be used', async () => {
   const settings = through(inContainer('host'));
-  const { database } = await planBackup(settings);
+  const { database, warnings } = await planBackup(settings);
+  const result = warnings.some((text) => text.startsWith('pg_dump ')) ? 'warn' : 'pass';
   expect(database).toMatchObject({
     via: `docker container ${container.name}`,
     client: expect.stringMatching(/^pg_dump \S+ of this host$/),
@@ -104,5 +120,5 @@ it('the plan and the doctor show the way and the pg_dump that would be used', as
   expect(checks.get('doctor.database')).toBe(
     `pass: synapse, PostgreSQL ${database.serverVersion}, through docker container ${container.name}`,
   );
-  expect(checks.get('doctor.dump-client')).toBe(`pass: ${database.client}`);
+  expect(checks.get('doctor.dump-client')).toBe(`${result}: ${database.client}`);
 });

@@ -30,3 +30,13 @@ export function saferClient(version: string): string | undefined {
   if (mended === undefined || (major >= oldest && minor >= mended)) return undefined;
   return `${Math.max(major, oldest)}.${mended}`;
 }
+
+/** One line for an admin whose pg_dump is of an earlier minor than the server of the same major; otherwise none. Pure. */
+export function olderMinorWarnings(client: string, server: string): string[] {
+  const [[major], [serverMajor]] = [numbersOf(client), numbersOf(server)];
+  if (major !== serverMajor || compareVersions(client, server) >= 0) return [];
+  return [
+    `pg_dump ${client} is older than the server, PostgreSQL ${server}; such a dump was seen not to restore: ` +
+      `install postgresql-client-${major} of version ${server} or newer`,
+  ];
+}

@@ -1,5 +1,6 @@
 import type { ClusterFacts, DatabaseComponent, RoleFacts } from '../../repository/manifest.ts';
 import type { PostgresSession } from '../port.ts';
+import { olderMinorWarnings } from './client-version.ts';
 
 /** Owners, whoever was granted something, whoever has settings here, their members, and all that these are members of. */
 const ROLES = `
@@ -88,10 +89,16 @@ export async function clusterFacts(session: PostgresSession): Promise<ClusterFac
   };
 }
 
-/** For the admin, when text may be ordered otherwise than an index believes. */
-export function collationWarnings({ name, cluster }: Pick<DatabaseComponent, 'name' | 'cluster'>): string[] {
-  return (cluster?.collationDrift ?? []).map(
+/** For the admin: text may be ordered otherwise than an index believes, or pg_dump is an older minor than the server. */
+export function databaseWarnings({
+  name,
+  cluster,
+  clientVersion,
+  serverVersion,
+}: Pick<DatabaseComponent, 'name' | 'cluster' | 'clientVersion' | 'serverVersion'>): string[] {
+  const collations = (cluster?.collationDrift ?? []).map(
     (drift) =>
       `database ${name}: collation ${drift}; indexes of text may be out of order: REINDEX DATABASE, then ALTER DATABASE or COLLATION ... REFRESH VERSION`,
   );
+  return [...collations, ...olderMinorWarnings(clientVersion, serverVersion)];
 }

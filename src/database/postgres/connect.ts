@@ -3,7 +3,7 @@ import Cursor from 'pg-cursor';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { describeWay } from '../ways/commands.ts';
 import { RelayedConnection } from '../ways/relay.ts';
-import { insistsOnTls, tlsOptions } from './tls.ts';
+import { insistsOnTls, tlsHint, tlsOptions } from './tls.ts';
 import type { PostgresSession, PostgresTarget } from '../port.ts';
 
 export interface ConnectOptions {
@@ -141,7 +141,7 @@ function connectError(
     });
   if (DENIED.has(code)) {
     return new LifeboatError('database-denied', `the server refused ${where}: ${messageOf(error)}`, {
-      hint: HINTS[kind].denied,
+      hint: tlsHint(messageOf(error)) ?? HINTS[kind].denied,
       context,
       cause: error,
     });
@@ -157,7 +157,7 @@ function connectError(
     'database-unreachable',
     `cannot connect to ${where}: ${messageOf(error) || code}`,
     {
-      hint: 'Check that PostgreSQL runs and that host and port are right.',
+      hint: tlsHint(messageOf(error)) ?? 'Check that PostgreSQL runs and that host and port are right.',
       context,
       cause: error,
     },

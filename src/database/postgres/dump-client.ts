@@ -6,7 +6,7 @@ import { CONNECT_TIMEOUT_MS, describeWay, farCommand, wayEnvironment } from '../
 import { environmentLines, farClientArgv, listClientsArgv } from '../ways/far-scripts.ts';
 import { wayError } from '../ways/way-error.ts';
 import { newestClient, type ClientProgram } from './client.ts';
-import { compareVersions } from './client-version.ts';
+import { compareVersions, olderMinorWarnings } from './client-version.ts';
 
 /** A pg_dump that is new enough for the server, here or on the far side of the way. */
 export interface DumpClient extends ClientProgram {
@@ -51,15 +51,18 @@ export async function dumpClient(
   };
 }
 
-/** `pg_dump 15.18 of this host`. Errors: as `dumpClient`. */
+/** `client`: `pg_dump 15.18 of this host`. Errors: as `dumpClient`. */
 export async function describeDumpClient(
   target: PostgresTarget,
   serverVersion: string,
   directory: string | undefined,
-): Promise<string> {
+): Promise<{ readonly client: string; readonly warnings: readonly string[] }> {
   const { version, place } = await dumpClient(target, serverVersion, directory);
   const of = place === 'host' || target.way === undefined ? 'this host' : describeWay(target.way);
-  return `pg_dump ${version} of ${of}`;
+  return {
+    client: `pg_dump ${version} of ${of}`,
+    warnings: olderMinorWarnings(version, serverVersion),
+  };
 }
 
 /** An account that may only reach a port has none to offer, which matters only where there is none here. */

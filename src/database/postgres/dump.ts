@@ -3,6 +3,7 @@ import { LifeboatError, messageOf } from '../../core/errors.ts';
 import type { PostgresTarget } from '../port.ts';
 import { clientEnvironment, withPasswordFile } from './client.ts';
 import { dumpClient, type DumpClient } from './dump-client.ts';
+import { tlsHint } from './tls.ts';
 import { requireWholeArchive } from './whole-archive.ts';
 import { qualified, type DumpPart } from './lanes/plan.ts';
 
@@ -115,7 +116,9 @@ function gaveUp(): Error {
 function dumpError(target: PostgresTarget, error: unknown): LifeboatError {
   if (error instanceof LifeboatError && error.code !== 'command-failed') return error;
   return new LifeboatError('database-dump-failed', `dumping ${target.database} failed: ${messageOf(error)}`, {
-    hint: 'Nothing was committed. If a table was locked, run the backup again when the other session is done.',
+    hint:
+      tlsHint(messageOf(error)) ??
+      'Nothing was committed. If a table was locked, run the backup again when the other session is done.',
     cause: error,
   });
 }
