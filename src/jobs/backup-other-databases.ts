@@ -5,6 +5,7 @@ import {
   connect,
   databaseInfo,
   dumpDatabase,
+  lockTables,
   measureWholeDatabase,
   otherDatabasesOfCluster,
 } from '../database/index.ts';
@@ -62,31 +63,32 @@ async function backUpOther(
 ): Promise<OtherDatabase> {
   const snapshot = others[at]!;
   progress({ phase: 'database', message: `dumping ${label} and measuring its invariants` });
-  const { info, cluster, measured } = await snapshot.withoutLocks(async (session) => {
-    const { sizeBytes: _, ...found } = await databaseInfo(session);
-    return {
-      info: found,
-      cluster: await clusterFacts(session),
-      measured: await measureWholeDatabase(session),
-    };
+  // Measured and dumped under the same locks, so that both are of the same tables.
+  const component = await snapshot.withoutLocks(async (session) => {
+    await lockTables(session);
+    const { sizeBytes: _, ...info } = await databaseInfo(session);
+    const cluster = await clusterFacts(session);
+    const measured = await measureWholeDatabase(session);
+    const dump = await dumpDatabase(target, {
+      snapshotId: snapshot.snapshotId,
+      serverVersion: info.serverVersion,
+      part: { name: label, section: undefined, only: undefined, without: [] },
+      clientDirectory: config.database.clientDirectory,
+      runId: writer.snapshotId.slice(0, 8),
+      lockWaitMs,
+      signal,
+    });
+    const content = await writer.addStream(dump.stream);
+    return { info, cluster, measured, clientVersion: dump.clientVersion, content };
   });
-  const dump = await dumpDatabase(target, {
-    snapshotId: snapshot.snapshotId,
-    serverVersion: info.serverVersion,
-    part: { name: label, section: undefined, only: undefined, without: [] },
-    clientDirectory: config.database.clientDirectory,
-    runId: writer.snapshotId.slice(0, 8),
-    lockWaitMs,
-    signal,
-  });
-  const content = await writer.addStream(dump.stream);
   await snapshot[Symbol.asyncDispose]();
+  const { info, cluster, measured, clientVersion, content } = component;
   return {
     label,
     engine: 'postgres',
     ...info,
     cluster,
-    clientVersion: dump.clientVersion,
+    clientVersion,
     snapshotAt: snapshot.takenAt.toISOString(),
     walPosition: walPositions[at + 1]!,
     dumps: [{ name: `${label}.dump`, content }],

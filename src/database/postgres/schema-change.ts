@@ -1,3 +1,5 @@
+import { LifeboatError } from '../../core/errors.ts';
+
 /** SQLSTATE, Postgres manual, appendix A: deadlock, lock time-out, and a table or column that a newer instant no longer has. */
 const STATES = new Set(['40P01', '55P03', '42P01', '42703']);
 /** What pg_dump prints of the server's errors has no SQLSTATE. The last two: what it asks the catalogue ignores its snapshot. */
@@ -10,6 +12,7 @@ const MESSAGES =
  */
 export function isSchemaChange(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof LifeboatError && cause.context['schema'] === true) return true;
     const { code } = cause as { code?: unknown };
     if ((typeof code === 'string' && STATES.has(code)) || MESSAGES.test(cause.message)) return true;
   }
