@@ -52,7 +52,7 @@ async function* compare(context: RestoreContext): AsyncGenerator<Check> {
   yield* checkOtherDatabases(context);
   yield checkMajor(source.postgresVersion, info.serverVersion);
   yield await checkCode(session, context);
-  yield await checkClient(target.clientDirectory);
+  yield await checkClient(context);
 
   const owner = { id: 'database.homeserver', title: `it is the database of ${source.serverName}` };
   const kind = await measureKind(session, source.serverName);
