@@ -40,6 +40,8 @@ interface StoredFile {
   readonly changed: boolean;
   /** There is no such file any more; this is what was stored of it before. */
   readonly gone?: true;
+  /** The file has another content than this, which was stored before and is what the database says. */
+  readonly differs?: true;
 }
 
 interface Result {
@@ -110,7 +112,8 @@ async function backUpRows(
       missing.add(row.path);
       continue;
     }
-    if (row.sha256 !== null && row.sha256 !== stored.content.sha256) differing.add(row.path);
+    const isOther = row.sha256 !== null && row.sha256 !== stored.content.sha256;
+    if (isOther || stored.differs === true) differing.add(row.path);
     if (stored.changed) changed.add(row.path);
     if (stored.gone === true) gone.add(row.path);
     await writer.addMedia({
@@ -170,9 +173,13 @@ async function storeByHash(
   if (known !== undefined && there?.sizeBytes === row.sizeBytes)
     return { stored: { content: known, changed: false } };
   const stored = await readFile(row.path, run);
-  if (stored !== undefined) return { stored };
   // Looked at again by the next run, whether that compares or not.
   const keep = { path: row.path, stamp: '', sha256: '' };
+  if (stored !== undefined) {
+    if (known === undefined || stored.content.sha256 === sha256) return { stored };
+    // Media do not change: it was damaged since, and what is stored is right.
+    return { stored: { content: known, changed: stored.changed, differs: true }, keep };
+  }
   // Left out, the last copy would go with the snapshots that have it.
   return { stored: known === undefined ? undefined : { content: known, changed: false, gone: true }, keep };
 }

@@ -332,6 +332,7 @@ async function backUpInstant(
       ],
     },
     [...new Set([...options.tags, ...health.tags])],
+    media.requireKept,
   );
   await identity.remember();
   const { unprotected } = commit;

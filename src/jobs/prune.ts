@@ -106,7 +106,8 @@ async function retire(
   return await generations.retire({
     live: async () =>
       new Set((await repository.snapshots()).map(({ id }) => id).filter((id) => !leaving.has(id))),
-    graceMs: graceMs ?? GRACE_MS,
+    // A backup that runs has published its generation before any record names it.
+    graceMs: Math.max(graceMs ?? GRACE_MS, GRACE_MS),
     now: new Date(),
     dryRun,
   });

@@ -65,11 +65,11 @@ export function createBucketSync({ source, target, prefix, serverSideFrom }: Syn
       const { stamp: _, ...copied } = earlier;
       return { copied, located };
     }
-    return { copied: await copyTo(row.path, row, located), located };
+    return { copied: await copyTo(row, located), located };
   };
 
   const copiedBefore = async (
-    { path, sha256 }: Pick<CatalogueRow, 'path' | 'sha256'>,
+    { sha256 }: Pick<CatalogueRow, 'sha256'>,
     earlier: (Copied & { readonly stamp: string }) | undefined,
     there: BucketObject | undefined,
   ): Promise<Synced | undefined> => {
@@ -79,29 +79,34 @@ export function createBucketSync({ source, target, prefix, serverSideFrom }: Syn
     if (object === undefined || sha256 === null || (await objectHash(target, object)) !== sha256)
       return undefined;
     const { sizeBytes, etag, versionId } = object;
-    return { copied: { key: path, sizeBytes, etag, versionId, sha256 }, located: undefined };
+    const key = there.key.slice(prefix.length);
+    return { copied: { key, sizeBytes, etag, versionId, sha256 }, located: undefined };
   };
 
+  /** `real`: the hash of the source, where the path itself is taken by another content. */
   const copyTo = async (
-    key: string,
     row: Pick<CatalogueRow, 'path' | 'sha256'>,
     located: Located,
+    real?: string,
   ): Promise<Copied> => {
+    const key = real === undefined ? row.path : `${row.path}.${real.slice(0, 16)}`;
     const existing = await target.head(prefix + key);
     const written = existing === undefined ? await write(key, row.path, located) : 'exists';
     const object = existing ?? (await target.head(prefix + key));
     if (written !== 'exists' && object?.etag === written.etag) {
-      const sha256 = written.sha256 ?? row.sha256 ?? (await objectHash(target, object));
+      // Never what the database says: a copy of a damaged object would be told as good.
+      const sha256 = written.sha256 ?? (await objectHash(target, object));
       return { key, sizeBytes: located.sizeBytes, ...written, sha256 };
     }
-    const wanted = row.sha256 ?? (await sourceHash(row.path, located));
-    if (object !== undefined && (await objectHash(target, object)) === wanted) {
+    const there = object && (await objectHash(target, object));
+    const wanted = there === row.sha256 ? row.sha256 : (real ?? (await sourceHash(row.path, located)));
+    if (object !== undefined && there === wanted) {
       const { sizeBytes, etag, versionId } = object;
       return { key, sizeBytes, etag, versionId, sha256: wanted };
     }
-    if (key !== row.path) throw unfit(`${target.location}/${prefix}${key}`);
+    if (real !== undefined) throw unfit(`${target.location}/${prefix}${key}`);
     // Older snapshots need what is there. Or it is not there, though it was written: over a delete marker, some servers do so.
-    return await copyTo(`${row.path}.${wanted.slice(0, 16)}`, row, located);
+    return await copyTo(row, located, wanted);
   };
 
   const write = async (key: string, path: string, located: Located): Promise<WrittenObject | 'exists'> => {

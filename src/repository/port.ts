@@ -104,6 +104,8 @@ export interface BackupWriter {
       'version' | 'snapshotId' | 'startedAt' | 'finishedAt' | 'hostname' | 'lifeboatVersion'
     >,
     tags?: readonly string[],
+    /** Called right before the record is written; when it rejects, there is no snapshot. */
+    lastCheck?: () => Promise<void>,
   ): Promise<CommitResult>;
   /** Stops; what was uploaded stays as garbage that the next run reuses or prune removes. */
   abort(): Promise<void>;

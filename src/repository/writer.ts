@@ -171,7 +171,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
       archives.push(object);
       return { object: object.key, sizeBytes: archive.tar.length, files: archive.files };
     },
-    async commit(parts, tags = []): Promise<CommitResult> {
+    async commit(parts, tags = [], lastCheck = async () => {}): Promise<CommitResult> {
       requireRunning();
       committing = true;
       const { shards, objects, packs: usedPacks } = await media.finish();
@@ -200,6 +200,7 @@ export function createBackupWriter(options: WriterOptions): BackupWriter {
       const refs = (await putRefs(store, snapshotId, needed)).map(counted);
       for (const { key, sizeBytes } of refs) needed.set(key, sizeBytes);
 
+      await lastCheck();
       const entry = await log.append(
         {
           type: 'snapshot',

@@ -6,7 +6,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Config } from '../../src/config/index.ts';
+import { loadConfig, type Config } from '../../src/config/index.ts';
 import { EXIT } from '../../src/core/errors.ts';
 import type { LabSynapse } from '../../src/demo/lab/index.ts';
 import { register, type MatrixClient } from '../../src/demo/world/client.ts';
@@ -126,18 +126,44 @@ describe('a Synapse whose media go to another place by rsync', () => {
 
   it('loses the media of a snapshot with the snapshot, and not before', async () => {
     const before = generations(place);
-    const [oldest] = before;
+    const [oldest, ...others] = before;
     const id = oldest!.split('.').at(-1)!;
     expect(await run('forget', id)).toMatchObject({ status: EXIT.ok });
     const inGrace = await run('prune');
     expect(inGrace.status).toBe(EXIT.ok);
-    const dry = await run('prune', '--grace', '0s', '--dry-run');
-    expect(dry.stdout).toContain('would delete the media of');
+    // A day, whatever grace is given.
+    await run('prune', '--grace', '0s');
     expect(generations(place)).toEqual(before);
-    const pruned = await run('prune', '--grace', '0s');
-    expect(pruned.stdout).toContain(`deleted the media of ${oldest!.split('/').at(-1)}`);
-    expect(generations(place)).toEqual(before.slice(1));
+    const aged = oldest!.replace(/[^/]*$/, `2026-01-01T000000.000Z.${id}`);
+    renameSync(oldest!, aged);
+    const dry = await run('prune', '--dry-run');
+    expect(dry.stdout).toContain('would delete the media of');
+    expect(generations(place)).toEqual([aged, ...others]);
+    const pruned = await run('prune');
+    expect(pruned.stdout).toContain(`deleted the media of ${aged.split('/').at(-1)}`);
+    expect(generations(place)).toEqual(others);
     expect(await run('verify', 'latest', ...identity())).toMatchObject({ status: EXIT.ok });
+  });
+
+  it('is backed up anew when its generation goes away before the snapshot is recorded', async () => {
+    const lost: string[] = [];
+    const { outcome, repository } = await lab.backUp(
+      await loadConfig(config.file, { LIFEBOAT_IDENTITY_FILE: config.repository.identityFile! }),
+      {
+        progress: ({ phase, message }) => {
+          if (phase !== 'commit' || message?.startsWith('writing') !== true || lost.length > 0) return;
+          lost.push(generations(place).at(-1)!);
+          rmSync(lost[0]!, { recursive: true });
+        },
+      },
+    );
+    expect(lost).toHaveLength(1);
+    const { id } = outcome.commit.entry;
+    expect(lost[0]).not.toContain(id);
+    const { media } = await repository.manifest(id);
+    expect(media).toMatchObject({ external: { generation: expect.stringContaining(id) as string } });
+    const verified = await run('verify', 'latest', ...identity());
+    expect(verified.status).toBe(EXIT.ok);
   });
 
   it('is pulled over SSH by a backup host, and passes a drill there', async () => {

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -202,6 +203,59 @@ describe('media by rsync', () => {
       '1 media rows have no file: local_content/aa/bb/two',
       '1 media files vanished while rsync was about to copy them (its exit status 24): local_content/aa/bb/two',
     ]);
+  });
+
+  it('that the source has lost are kept also by a machine that has forgotten what it saw', async () => {
+    const run = rsyncRun();
+    run.add(ONE, 'one');
+    run.add(THUMBNAIL, 'tiny', { hashed: false });
+    run.add('local_content/aa/bb/two', 'two');
+    const first = await run.backUp();
+    for (const path of [ONE, THUMBNAIL]) rmSync(join(run.source, path));
+    rmSync(run.state, { recursive: true });
+    for (const time of [1, 2]) {
+      const { component, files } = await run.backUp();
+      expect(component, `${time}`).toMatchObject({ files: 3, missing: [] });
+      expect(files).toEqual(first.files);
+    }
+  });
+
+  it.each(WAYS)('%s are no snapshot when a prune takes them before it is recorded', async (way) => {
+    const run = world(way);
+    run.add(ONE, 'one');
+    const backedUp = await run.backUp();
+    await backedUp.requireKept!();
+    const generation = run.at(backedUp, '');
+    renameSync(generation, join(generation, '..', '.deleting.x'));
+    await expect(backedUp.requireKept!()).rejects.toMatchObject({ code: 'locked' });
+  });
+
+  it('end with the run also where another machine is being asked', async () => {
+    const run = world('pushed over SSH');
+    run.add(ONE, 'one');
+    const controller = new AbortController();
+    const { signal } = controller;
+    const interrupted = run.backUp({ signal, onRow: () => controller.abort() });
+    await expect(interrupted).rejects.toMatchObject({ code: 'interrupted' });
+    expect(run.generations()).toEqual([]);
+  });
+
+  it('of another machine that may not be looked at are an error, and not files that are not there', async () => {
+    await using ordinary = await startSshd(ORDINARY_USER);
+    const run = rsyncRun();
+    run.add(ONE, 'one');
+    run.add('local_content/zz/two', 'two');
+    chmodSync(join(run.source, '..'), 0o755);
+    const { identityFile, knownHostsFile, sshOptions = [] } = ordinary.options('');
+    const place = `sftp://${ORDINARY_USER}@127.0.0.1:${ordinary.port}/${run.source}`;
+    const tree = openTree(place, { identityFile, knownHostsFile, options: [...sshOptions] });
+    const paths = ['local_content/zz/two', ONE, 'local_content/-no\nwhere', `${ONE}/x`, 'x'.repeat(300)];
+    expect([...(await tree.look('', paths)).keys()].toSorted()).toEqual([ONE, 'local_content/zz/two']);
+    expect((await tree.sha256('', paths)).size).toBe(2);
+    chmodSync(join(run.source, 'local_content/zz'), 0o000);
+    const denied = { code: 'store-denied', message: expect.stringContaining('Permission denied') as string };
+    await expect(tree.look('', paths)).rejects.toMatchObject(denied);
+    await expect(tree.sha256('', paths)).rejects.toMatchObject(denied);
   });
 
   it('that may not be read fail the backup with what rsync said of each, and nothing is published', async () => {

@@ -7,7 +7,15 @@ import { expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { makeKit } from '../../src/jobs/kit/kit.ts';
 import { generateIdentity } from '../../src/repository/seal.ts';
-import { backUp, makeRepository, sampleSource, type Fixture, type Source } from '../repository/fixture.ts';
+import { sha256 } from '../media/store.ts';
+import {
+  backUp,
+  makeRepository,
+  sampleSource,
+  writeSource,
+  type Fixture,
+  type Source,
+} from '../repository/fixture.ts';
 import { listAll } from '../repository/memory-store.ts';
 import { unzip } from '../verify/report/unzip.ts';
 
@@ -101,6 +109,32 @@ it('restores old and new snapshots with an identity alone that was added later, 
   );
 });
 
+it('takes media from a copy of their bucket by the keys that they have there', async () => {
+  await using fixture = await makeRepository();
+  const writer = await (await fixture.open()).startBackup();
+  const { media, ...parts } = await writeSource(writer, { ...sampleSource('keys'), media: {} });
+  const bucket = join(fixture.directory, 'bucket');
+  const [one, two] = ['local_content/aa/bb/one', 'local_content/aa/bb/two'];
+  const files = [
+    { path: one, key: `${one}.0123456789abcdef`, text: 'one' },
+    { path: two, key: undefined, text: 'two' },
+  ];
+  for (const { path, key, text } of files) {
+    await mkdir(dirname(join(bucket, path)), { recursive: true });
+    await writeFile(join(bucket, key ?? path), text);
+    const object = { ...(key && { key }), versionId: 'v' };
+    const content = { sizeBytes: text.length, sha256: sha256(text), blobs: [] };
+    await writer.addMedia({ path, mediaClass: 'local_content', ...content, object });
+  }
+  await writeFile(join(bucket, one), 'what older snapshots name');
+  const external = { place: 's3://bucket/backup', generation: 'media' };
+  await writer.commit({ ...parts, media: { ...media, strategy: 's3-sync', external, files: 2, bytes: 6 } });
+  const target = join(fixture.directory, 'target');
+  const bash = await handTools(fixture, fixture.identity, { MEDIA: bucket });
+  await bash('latest', target);
+  for (const { path, text } of files) expect(await readFile(join(target, 'media', path), 'utf8')).toBe(text);
+});
+
 it('restores with a recovery kit and a repository whose script and data key are gone', async () => {
   await using fixture = await makeRepository();
   const source = sampleSource('only');
@@ -171,6 +205,7 @@ it('does not list a forgotten snapshot, and stops at a damaged object or a wrong
 async function handTools(
   fixture: Fixture,
   secret = fixture.identity,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<(...args: string[]) => Promise<{ stdout: string }>> {
   const bin = join(fixture.directory, 'bin');
   const privateDirectory = join(fixture.directory, 'private');
@@ -181,7 +216,7 @@ async function handTools(
   await writeFile(identity, `# recovery\n${secret.reveal()}\n`, { mode: 0o600 });
   return (...args) =>
     run(join(bin, 'bash'), [join(fixture.root, 'recover.sh'), identity, ...args], {
-      env: { PATH: bin, TMPDIR: privateDirectory },
+      env: { PATH: bin, TMPDIR: privateDirectory, ...env },
       cwd: fixture.directory,
     });
 }

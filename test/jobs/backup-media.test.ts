@@ -42,9 +42,9 @@ async function add(path: string, text: string, hashed: boolean): Promise<void> {
 /** A backup on a day of its own; the files were written two days before the first. */
 async function run(
   day: number,
-): Promise<{ media: MediaComponent; omissions: readonly string[]; paths: string[] }> {
+): Promise<{ media: MediaComponent; omissions: readonly string[]; paths: string[]; hashes: string[] }> {
   read = [];
-  const paths: string[] = [];
+  const [paths, hashes]: [string[], string[]] = [[], []];
   const contentOf = (bytes: Uint8Array): Content => {
     const digest = sha256(Buffer.from(bytes));
     read.push(Buffer.from(bytes).toString());
@@ -55,7 +55,10 @@ async function run(
     known: (digest, sizeBytes) =>
       stored.get(digest) === sizeBytes ? { sizeBytes, sha256: digest, blobs: [digest] } : undefined,
     addBytes: async (bytes) => contentOf(bytes),
-    addMedia: async ({ path }) => void paths.push(path),
+    addMedia: async (file) => {
+      paths.push(file.path);
+      hashes.push(file.sha256);
+    },
   };
   const { component, omissions } = await backUpMedia({
     catalogue: {
@@ -71,7 +74,7 @@ async function run(
     now: new Date(Date.now() + (2 + day) * DAY),
     progress: () => undefined,
   });
-  return { media: component, omissions, paths };
+  return { media: component, omissions, paths, hashes };
 }
 
 describe('a backup of media with nothing new', () => {
@@ -141,6 +144,18 @@ describe('a backup of media with nothing new', () => {
       expect(media.missing).toEqual([path]);
     },
   );
+
+  it('keeps the content that the database names when the file was damaged since, and says so until it is right', async () => {
+    await run(0);
+    await writeFile(at(HASHED), 'hel');
+    for (const day of [7, 8]) {
+      const { omissions, hashes } = await run(day);
+      expect(omissions).toEqual([expect.stringContaining(`1 media files differ from the SHA-256`)]);
+      expect(hashes).toEqual([sha256('hello'), sha256('tiny')]);
+    }
+    await writeFile(at(HASHED), 'hello');
+    expect((await run(9)).omissions).toEqual([]);
+  });
 
   it('keeps the list of files without row until they are looked for again', async () => {
     await mkdir(at('local_content/zz'));

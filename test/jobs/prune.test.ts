@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { pruneRepository, type PruneJobOptions } from '../../src/jobs/prune.ts';
 import { LifeboatError } from '../../src/core/errors.ts';
+import type { MediaGenerations } from '../../src/media/generations.ts';
 import { silent } from '../../src/observe/index.ts';
 import type { Repository } from '../../src/repository/port.ts';
 import { requireMayDelete } from '../../src/repository/prune.ts';
 import { backUp, makeRepository, sampleSource, type Fixture } from '../repository/fixture.ts';
 
+const DAY = 86_400_000;
 const OPTIONS: PruneJobOptions = { policy: { keepLast: 1 }, dryRun: false, graceMs: 0, progress: silent };
 
 async function withSnapshots(count: number): Promise<Fixture & { repository: Repository; ids: string[] }> {
@@ -51,6 +53,18 @@ describe('prune', () => {
     expect(await lab.repository.snapshots()).toHaveLength(2);
     await pruneRepository(appendOnly, { ...OPTIONS, policy: { keepLast: 2 } });
     await pruneRepository(appendOnly, { ...OPTIONS, dryRun: true });
+  });
+
+  it('leaves generations of media alone for a day, whatever grace it is given: a backup may be about to name one', async () => {
+    await using lab = await withSnapshots(1);
+    const graces: number[] = [];
+    const retire: MediaGenerations['retire'] = async ({ graceMs }) => {
+      graces.push(graceMs);
+      return [];
+    };
+    for (const graceMs of [0, undefined, 2 * DAY])
+      await pruneRepository(lab.repository, { ...OPTIONS, graceMs, generations: { place: 'there', retire } });
+    expect(graces).toEqual([DAY, DAY, 2 * DAY]);
   });
 
   it('does not forget what a drill has proven since the plan was made', async () => {

@@ -54,5 +54,6 @@ export async function backUpAgreed(
       ...(gone.length === 0 ? [] : [`${gone.length} ${of} are gone from the source: ${gone.join(', ')}`]),
     ],
     warnings: outcome.warnings,
+    ...(outcome.requireKept && { requireKept: outcome.requireKept }),
   };
 }

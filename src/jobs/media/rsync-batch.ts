@@ -38,7 +38,7 @@ export async function fetchBatch(rows: readonly CatalogueRow[], filling: Filling
   const earlier = new Map(rows.map(({ path }) => [path, filling.before.find(path)]));
   const arrived = await target.look(folder, paths);
   const kept = await keepGone(
-    paths.filter((path) => !arrived.has(path) && (earlier.get(path)?.sha256 ?? '') !== ''),
+    paths.filter((path) => !arrived.has(path)),
     filling,
   );
   const looks = new Map([...arrived, ...kept]);

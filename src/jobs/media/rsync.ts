@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { RsyncSettings } from '../../config/index.ts';
+import { LifeboatError } from '../../core/errors.ts';
 import { requireProgram } from '../../exec/index.ts';
 import type { CatalogueRow } from '../../media/port.ts';
 import { generationName, newestGeneration, partialName } from '../../media/rsync/generations.ts';
@@ -30,7 +31,11 @@ export function rsyncStrategy(settings: RsyncSettings, directory: string, hasBuc
       ? ['media.strategy rsync: media that lie only in the bucket are not in the backup']
       : [],
     requireThere: (catalogue) => requireUploads(catalogue, source),
-    backUp: (run) => backUpByRsync(run, settings, { source, target }),
+    backUp: (run) =>
+      backUpByRsync(run, settings, {
+        source: openTree(settings.source ?? directory, settings.ssh, run.signal),
+        target: openTree(settings.place, settings.ssh, run.signal),
+      }),
     hashes: (paths) => source.sha256('', paths),
   };
 }
@@ -43,6 +48,16 @@ export async function examineRsync(settings: RsyncSettings, directory: string): 
   if ((await source.names('')) === undefined) throw noSource(source);
   const generations = await target.names('');
   return `${source.location}, by rsync to ${target.location}${generations === undefined ? ', which is yet to be made' : ''}`;
+}
+
+/** Until the snapshot is recorded nothing but its age keeps a prune from a generation, and clocks differ. */
+async function requireKept(target: Tree, base: string, name: string): Promise<void> {
+  if ((await target.names(base))?.includes(name) === true) return;
+  throw new LifeboatError(
+    'locked',
+    `the media at ${target.location}/${base}/${name} went away before the snapshot was recorded`,
+    { hint: 'Run the backup again; if no prune ran meanwhile, look for what else deletes at the place.' },
+  );
 }
 
 interface Ends {
@@ -74,7 +89,8 @@ async function backUpByRsync(run: MediaRun, settings: RsyncSettings, ends: Ends)
       ...{ before, seen, comparing },
     };
     const { component, omissions } = await fill(run, filling);
-    const generation = `${base}/${generationName(new Date(), run.writer.snapshotId)}`;
+    const name = generationName(new Date(), run.writer.snapshotId);
+    const generation = `${base}/${name}`;
     await publish(target, folder, generation);
     seen.finish();
     const { orphans } = comparison;
@@ -89,6 +105,7 @@ async function backUpByRsync(run: MediaRun, settings: RsyncSettings, ends: Ends)
       },
       omissions,
       warnings: sentence(orphans.listed, orphans.count, 'media files have no row in the database'),
+      requireKept: () => requireKept(target, base, name),
     };
   } finally {
     seen.discard();

@@ -97,19 +97,26 @@ async function syncRows(run: MediaRun, ends: S3SyncEnds, sync: BucketSync, root:
   const missing = boundedList((path) => path.startsWith('local_content/'));
   const [differing, gone] = [boundedList(), boundedList()];
   const totals = { files: 0, bytes: 0 };
-  const one = async (row: CatalogueRow) => await syncRow(sync, row, before.find(row.path));
+  const one = async (row: CatalogueRow) => {
+    const earlier = recalled(before.find(row.path));
+    return { synced: await syncRow(sync, row, earlier), earlier };
+  };
   try {
     for await (const { item: row, made } of inOrder(rowsOf(run), AT_ONCE, one)) {
       run.signal?.throwIfAborted();
-      if (made === undefined) {
+      const { synced, earlier } = made;
+      if (synced === undefined) {
         missing.add(row.path);
         continue;
       }
-      const { key, sizeBytes, sha256, versionId } = made.copied;
+      const { key, sizeBytes, sha256, versionId } = synced.copied;
       if (row.sha256 !== null && row.sha256 !== sha256) differing.add(row.path);
-      if (made.located === undefined) gone.add(row.path);
-      else if (run.now.getTime() - made.located.changedMs >= SETTLED_MS)
-        seen.keep(remembered(row.path, made.located.stamp, made.copied));
+      if (synced.located === undefined) {
+        gone.add(row.path);
+        // Forgotten, it would be missing from the next snapshot, though its copy is there.
+        seen.keep(remembered(row.path, earlier?.stamp ?? '', synced.copied));
+      } else if (run.now.getTime() - synced.located.changedMs >= SETTLED_MS)
+        seen.keep(remembered(row.path, synced.located.stamp, synced.copied));
       const object = { ...(key !== row.path && { key }), ...(versionId !== undefined && { versionId }) };
       await run.writer.addMedia({
         ...{ path: row.path, mediaClass: row.mediaClass, sizeBytes, sha256, blobs: [] },
@@ -132,9 +139,9 @@ async function* rowsOf({ catalogue, classes }: MediaRun): AsyncGenerator<Catalog
 }
 
 /** A file that went, or was replaced, between the look and the copy is looked for once more. */
-async function syncRow(sync: BucketSync, row: CatalogueRow, earlier: SeenFile | undefined) {
+async function syncRow(sync: BucketSync, row: CatalogueRow, earlier: Earlier | undefined) {
   try {
-    return await sync.sync(row, recalled(earlier));
+    return await sync.sync(row, earlier);
   } catch (error) {
     if (!isLifeboatError(error, 'media-changed') && !isLifeboatError(error, 'object-missing')) throw error;
     return await sync.sync(row, undefined).catch((again: unknown) => {
@@ -143,6 +150,8 @@ async function syncRow(sync: BucketSync, row: CatalogueRow, earlier: SeenFile | 
     });
   }
 }
+
+type Earlier = Copied & { readonly stamp: string };
 
 /** The stamp of `seen-files.ts` holds what the copy was made from, and where it lies. */
 function remembered(
@@ -153,7 +162,7 @@ function remembered(
   return { path, stamp: JSON.stringify([stamp, key, etag, versionId ?? null, sizeBytes]), sha256 };
 }
 
-function recalled(seen: SeenFile | undefined): (Copied & { readonly stamp: string }) | undefined {
+function recalled(seen: SeenFile | undefined): Earlier | undefined {
   if (seen === undefined) return undefined;
   try {
     const [stamp, key, etag, version, sizeBytes] = JSON.parse(seen.stamp) as unknown[];

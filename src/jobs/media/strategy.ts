@@ -48,6 +48,8 @@ export interface MediaOutcome {
   /** One sentence each: the snapshot is good, but somebody should know (exit status 3). */
   readonly omissions: readonly string[];
   readonly warnings: readonly string[];
+  /** Right before the record of the snapshot: is what lies outside of the repository still there? Errors: `locked`. */
+  readonly requireKept?: () => Promise<void>;
 }
 
 /** The one of lifeboat.yaml. Connects nowhere. */

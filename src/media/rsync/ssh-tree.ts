@@ -16,7 +16,7 @@ const NAMES_AT_ONCE = 2048;
  * A directory of another machine, by its shell over SSH: GNU coreutils and findutils. Names of files go through standard
  * input, ended by NUL, never through the shell. Errors also: `usage`, for a root that a shell might take for something else.
  */
-export function sshTree(options: SftpStoreOptions): Tree {
+export function sshTree(options: SftpStoreOptions, signal?: AbortSignal): Tree {
   const location = locationOf(options);
   // rsync and cd both begin in the home of the account; the tilde would stay a tilde to rsync.
   const root = options.path.replace(/^~\//, '');
@@ -24,7 +24,7 @@ export function sshTree(options: SftpStoreOptions): Tree {
   const login = sshLogin(options);
 
   const ask = async (command: string, input: string = ''): Promise<CommandResult> => {
-    const result = await runCommand([...login, '--', options.host, command], { input });
+    const result = await runCommand([...login, '--', options.host, command], { input, signal });
     if (result.exitCode === 255) throw connectionError(location, result.stderr);
     return result;
   };
@@ -38,10 +38,14 @@ export function sshTree(options: SftpStoreOptions): Tree {
     const answers: string[] = [];
     for (let from = 0; from < names.length; from += NAMES_AT_ONCE) {
       const input = names.slice(from, from + NAMES_AT_ONCE).join('\0');
-      const result = await ask(`cd ${quoted(at(folder))} && xargs -0 -r ${command} --`, `${input}\0`);
+      const result = await ask(
+        `cd ${quoted(at(folder))} && env LC_ALL=C xargs -0 -r ${command} --`,
+        `${input}\0`,
+      );
       // 123: one of the calls failed, which is how files that are not there are told.
-      if (result.exitCode !== 0 && result.exitCode !== 123)
-        throw refused(`cannot read ${at(folder)} at ${location}`, result);
+      const failed = result.exitCode === 123 ? failures(command, result.stderr) : result.stderr;
+      if (result.exitCode !== 0 && (result.exitCode !== 123 || failed !== ''))
+        throw refused(`cannot read ${at(folder)} at ${location}`, { ...result, stderr: failed });
       answers.push(...result.stdout.split('\0').slice(0, -1));
     }
     return answers;
@@ -101,7 +105,7 @@ export function sshTree(options: SftpStoreOptions): Tree {
       const [real = '', ...places] = await each('', ['.', ...folders], 'realpath -z -m');
       return folders.filter((folder, index) => places[index] !== posix.join(real, folder));
     },
-    walk: (folders) => walk([...login, '--', options.host], quoted(at('')), folders),
+    walk: (folders) => walk([...login, '--', options.host], quoted(at('')), folders, signal),
     publish: async (from, to) => {
       const [made, named, above] = [from, to, posix.dirname(to)].map((path) => quoted(at(path)));
       const command = `sync -f ${made} && test ! -e ${named} && mv -T -- ${made} ${named} && sync -f ${above}`;
@@ -129,17 +133,30 @@ function requireBelow(folder: string): string {
   return folder;
 }
 
+/** What `stat` of this machine finds no file by, too. */
+const NOT_THERE = /: (?:No such file or directory|Not a directory|File name too long|Is a directory)$/;
+
+/** Lines of the program itself, each of one name, that say more than that there is no such file; ssh says things, too. */
+function failures(command: string, stderr: string): string {
+  const [program] = command.split(' ');
+  const lines = stderr.split('\n');
+  return lines.filter((line) => line.startsWith(`${program}: `) && !NOT_THERE.test(line)).join('\n');
+}
+
 function refused(what: string, { stderr, exitCode }: CommandResult): LifeboatError {
   const said = maskSecrets(stderr.trim().split('\n').slice(-3).join(' / '));
   const full = /No space left on device|Disk quota exceeded/.test(stderr);
   const missing = exitCode === 127;
+  const broken = /Input\/output error/.test(stderr);
   return new LifeboatError(
-    full ? 'disk-full' : missing ? 'command-missing' : 'store-denied',
+    full ? 'disk-full' : missing ? 'command-missing' : broken ? 'file-unreadable' : 'store-denied',
     `${what}: ${said === '' ? `exit status ${exitCode}` : said}`,
     {
       hint: missing
         ? 'Install rsync, coreutils and findutils there.'
-        : 'Let the account read and write there, with a shell and not only SFTP.',
+        : broken
+          ? 'Look for errors of the disk there (dmesg).'
+          : 'Let the account read and write there, with a shell and not only SFTP.',
     },
   );
 }
@@ -149,11 +166,12 @@ async function* walk(
   argv: readonly string[],
   root: string,
   folders: readonly string[],
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<string> {
   const wanted = folders.map(quoted).join(' ');
   // Of a folder that is not there find complains, and goes on.
   const command = `cd ${root} && find ${wanted} -type f -print0 | env LC_ALL=C sort -z`;
-  const { stdout, done } = streamOut([...argv, command]);
+  const { stdout, done } = streamOut([...argv, command], { signal });
   done.catch(() => undefined);
   let rest = '';
   for await (const piece of stdout.setEncoding('utf8') as AsyncIterable<string>) {

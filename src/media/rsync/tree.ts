@@ -44,11 +44,14 @@ export interface Look {
   readonly stamp: string;
 }
 
-/** `place`: an absolute directory, or `sftp:USER@HOST:/PATH`. Connects nowhere. Errors: `usage`. */
-export function openTree(place: string, ssh: SftpSettings | undefined): Tree {
+/**
+ * `place`: an absolute directory, or `sftp:USER@HOST:/PATH`. `signal` ends what a server is asked, with `interrupted`. Connects
+ * nowhere. Errors: `usage`.
+ */
+export function openTree(place: string, ssh: SftpSettings | undefined, signal?: AbortSignal): Tree {
   const location = parseLocation(place);
   if (location.kind === 'local') return localTree(location.directory);
   if (location.kind === 's3') throw new LifeboatError('usage', `${place}: rsync does not reach S3`);
   const { identityFile, knownHostsFile, options } = ssh ?? {};
-  return sshTree({ ...location, identityFile, knownHostsFile, sshOptions: options });
+  return sshTree({ ...location, identityFile, knownHostsFile, sshOptions: options }, signal);
 }

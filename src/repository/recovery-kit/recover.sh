@@ -120,10 +120,12 @@ done <"$work/packs"
 printf 'recover: %s packs opened\n' "$(wc -l <"$work/packs")" >&2
 
 mkdir -- "$target/database" "$target/media"
+dumps=0
 while IFS= read -r -d '' name && IFS= read -r -d '' sha256; do
   safe "$name"
   jq -r --arg name "$name" '.manifest.database.dumps[] | select(.name == $name) | .content.blobs[]' "$root" |
     content | file "$target/database/$name" "$sha256"
+  dumps=$((dumps + 1))
 done < <(jq -j '.manifest.database.dumps[] | .name + "\u0000" + .content.sha256 + "\u0000"' "$root")
 
 # Databases beside the homeserver's: database/SERVICE/NAME.
@@ -133,27 +135,29 @@ while IFS= read -r -d '' service && IFS= read -r -d '' name && IFS= read -r -d '
   jq -r --arg service "$service" --arg name "$name" \
     '.manifest.databases[] | select(.label == $service) | .dumps[] | select(.name == $name) | .content.blobs[]' "$root" |
     content | file "$target/database/$service/$name" "$sha256"
+  dumps=$((dumps + 1))
 done < <(jq -j '.manifest.databases // [] | .[] | .label as $service | .dumps[]
   | $service + "\u0000" + .name + "\u0000" + .content.sha256 + "\u0000"' "$root")
-dumps=$(find "$target/database" -type f | wc -l)
 # A failure inside <( ) ends nothing by itself.
 [ "$dumps" = "$(jq '[.manifest.database, (.manifest.databases // [] | .[]) | .dumps[]] | length' "$root")" ] ||
   die "only $dumps dumps could be written to $target/database"
 
 count=0
 for ((i = 1; i <= number; i++)); do
-  while IFS= read -r -d '' path && IFS= read -r -d '' sha256 && IFS= read -r -d '' blobs; do
+  while IFS= read -r -d '' path && IFS= read -r -d '' key && IFS= read -r -d '' sha256 && IFS= read -r -d '' blobs; do
     safe "$path"
+    safe "$key"
     [ "$external" != none ] || continue
     mkdir -p -- "$target/media/$(dirname -- "$path")"
     if [ -z "$external" ]; then
       printf '%s' "$blobs" | content | file "$target/media/$path" "$sha256"
     else
-      [ -f "$external/$path" ] || die "$external/$path is missing"
-      file "$target/media/$path" "$sha256" <"$external/$path"
+      # In a bucket some have another key than their path.
+      [ -f "$external/$key" ] || die "$external/$key is missing"
+      file "$target/media/$path" "$sha256" <"$external/$key"
     fi
     count=$((count + 1))
   done < <(tail -n +2 -- "$work/shard-$i" |
-    jq -j '.path + "\u0000" + .sha256 + "\u0000" + (.blobs | map(. + "\n") | add // "") + "\u0000"')
+    jq -j '.path + "\u0000" + (.object.key // .path) + "\u0000" + .sha256 + "\u0000" + (.blobs | map(. + "\n") | add // "") + "\u0000"')
 done
 printf 'recover: %s media files and %s dumps are in %s\n' "$count" "$dumps" "$target" >&2
