@@ -22,6 +22,7 @@ describe('a failure that comes of a change of the schema is told from others:', 
     ['a full disk', failed('could not write: No space left on device')],
     ['a lost connection', failed('server closed the connection unexpectedly')],
     ['no permission', failed('permission denied for table t', '42501')],
+    ['a database that is not there', failed('database "nowhere" does not exist', '3D000')],
     ['no error at all', undefined],
   ])('%s is none', (_what, error) => expect(isSchemaChange(error)).toBe(false));
 });

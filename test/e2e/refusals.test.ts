@@ -102,7 +102,7 @@ describe('a backup refuses, before it writes anything,', () => {
   });
 });
 
-it('a media row without file is an omission that names the file, a file without row a warning', async () => {
+it('a media file that is gone stays in the snapshot as an omission that names it, a file without row is a warning', async () => {
   await writeFile(join(home.mediaDirectory, 'local_content', 'orphan'), 'nobody knows me');
   const { outcome } = await lab.backUp(config, { compareMedia: true });
   expect(outcome.omissions).toEqual([]);
@@ -116,10 +116,12 @@ it('a media row without file is an omission that names the file, a file without 
   const body = await readFile(path);
   await rm(path);
   const second = await lab.backUp(config, { compareMedia: true });
-  expect(second.outcome.omissions[0]).toContain('1 media rows have no file: local_content/');
+  expect(second.outcome.omissions[0]).toContain(
+    '1 media files are gone, and the snapshot has what was stored of them before: ',
+  );
   const { status, stdout, stderr } = await lifeboat(['backup', '--config', config.file]);
   expect(status).toBe(3);
-  expect(`${stdout}${stderr}`).toContain('1 media rows have no file');
+  expect(`${stdout}${stderr}`).toContain('1 media files are gone');
   await writeFile(path, body);
   await rm(join(home.mediaDirectory, 'local_content', 'orphan'));
   expect((await lab.backUp(config)).outcome.omissions).toEqual([]);
