@@ -130,6 +130,16 @@ describe('media by rsync', () => {
     );
   });
 
+  it('are not begun anew where the disk that has the generations is not mounted', async () => {
+    const run = rsyncRun();
+    run.add(ONE, 'one');
+    await run.backUp();
+    renameSync(run.place, `${run.place}-elsewhere`);
+    await expect(run.backUp()).rejects.toMatchObject({ code: 'media-unreadable', exitStatus: 30 });
+    renameSync(`${run.place}-elsewhere`, run.place);
+    expect((await run.backUp()).component).toMatchObject({ files: 1, missing: [] });
+  });
+
   it('that were damaged at the place are copied anew when all are compared, and told nobody as good before', async () => {
     const run = rsyncRun();
     run.add(ONE, 'one');

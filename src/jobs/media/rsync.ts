@@ -11,6 +11,7 @@ import { readSeenFiles, writeSeenFiles } from '../../media/seen-files.ts';
 import { boundedList, sentence, told } from './bounded-list.ts';
 import { orphansIn } from './orphans.ts';
 import { noSource, requireUploads } from './presence.ts';
+import { requirePlaceFit, requirePlaceThere } from './rsync-place.ts';
 import { fetchBatch, type Filling } from './rsync-batch.ts';
 import type { MediaOutcome, MediaRun, MediaStrategy } from './strategy.ts';
 
@@ -30,7 +31,10 @@ export function rsyncStrategy(settings: RsyncSettings, directory: string, hasBuc
     warnings: hasBucket
       ? ['media.strategy rsync: media that lie only in the bucket are not in the backup']
       : [],
-    requireThere: (catalogue) => requireUploads(catalogue, source),
+    requireThere: (catalogue) => {
+      requirePlaceFit(settings, directory);
+      return requireUploads(catalogue, source);
+    },
     backUp: (run) =>
       backUpByRsync(run, settings, {
         source: openTree(settings.source ?? directory, settings.ssh, run.signal),
@@ -43,6 +47,7 @@ export function rsyncStrategy(settings: RsyncSettings, directory: string, hasBuc
 /** Both ends, without changing anything. Errors: `command-missing`, `media-unreadable`, those of a server. */
 export async function examineRsync(settings: RsyncSettings, directory: string): Promise<string> {
   requireProgram('rsync');
+  requirePlaceFit(settings, directory);
   const source = openTree(settings.source ?? directory, settings.ssh);
   const target = openTree(settings.place, settings.ssh);
   if ((await source.names('')) === undefined) throw noSource(source);
@@ -81,8 +86,9 @@ async function backUpByRsync(run: MediaRun, settings: RsyncSettings, ends: Ends)
       : before.compared;
   const seen = await writeSeenFiles(seenFile, root, comparison);
   try {
-    const folder = await openPartial(run, target, base);
     const previous = await newestGeneration(target, base);
+    requirePlaceThere(previous, before.compared !== undefined, target.location, seenFile);
+    const folder = await openPartial(run, target, base);
     const { bandwidthLimit, timeoutMs } = settings;
     const filling: Filling = {
       ...{ ...ends, folder, previous, bandwidthLimit, timeoutMs, signal: run.signal },
