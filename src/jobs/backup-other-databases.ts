@@ -78,8 +78,12 @@ async function backUpOther(
       lockWaitMs,
       signal,
     });
-    const content = await writer.addStream(dump.stream);
-    return { info, cluster, measured, clientVersion: dump.clientVersion, content };
+    try {
+      const content = await writer.addStream(dump.stream);
+      return { info, cluster, measured, clientVersion: dump.clientVersion, content };
+    } finally {
+      await dump.ended;
+    }
   });
   await snapshot[Symbol.asyncDispose]();
   const { info, cluster, measured, clientVersion, content } = component;

@@ -160,7 +160,16 @@ async function attempt<T>(
       holder: snapshot,
     }),
   );
-  const both = AbortSignal.any([guard.signal, ...(signal === undefined ? [] : [signal])]);
+  const elsewhere = await guardElsewhere(target, others ?? [], {
+    runId,
+    yieldAfterMs: patience.yieldAfterMs,
+  });
+  held.use(elsewhere);
+  const both = AbortSignal.any([
+    guard.signal,
+    ...elsewhere.signals,
+    ...(signal === undefined ? [] : [signal]),
+  ]);
   try {
     const value = await read({
       snapshot,
@@ -170,7 +179,9 @@ async function attempt<T>(
       signal: both,
       lockWaitMs,
     });
-    guard.signal.throwIfAborted();
+    // Nothing of ours is there any more to wait for.
+    await elsewhere[Symbol.asyncDispose]();
+    for (const one of [guard.signal, ...elsewhere.signals]) one.throwIfAborted();
     const owned = held.move();
     return {
       snapshot,
@@ -190,6 +201,33 @@ async function attempt<T>(
   } catch (error) {
     throw await reasonOf(both, signal, error);
   }
+}
+
+interface GuardsElsewhere extends AsyncDisposable {
+  readonly signals: readonly AbortSignal[];
+}
+
+/**
+ * One for each further server, and for each further role, as a role may not see what sessions of others are called, nor end
+ * them.
+ */
+async function guardElsewhere(
+  target: PostgresTarget,
+  others: readonly PostgresTarget[],
+  { runId, yieldAfterMs }: { readonly runId: string; readonly yieldAfterMs: number },
+): Promise<GuardsElsewhere> {
+  const key = ({ host, port, user }: PostgresTarget) => JSON.stringify([host, port, user]);
+  const distinct = new Map(others.map((other) => [key(other), other]));
+  distinct.delete(key(target));
+  await using held = new AsyncDisposableStack();
+  const signals: AbortSignal[] = [];
+  for (const other of distinct.values()) {
+    const watcher = held.use(await connect(other, { applicationName: `lifeboat:${runId}:guard` }));
+    const guard = held.use(guardAgainstPileUp(watcher, { prefix: `lifeboat:${runId}:`, yieldAfterMs }));
+    signals.push(guard.signal);
+  }
+  const owned = held.move();
+  return { signals, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** A session that the guard has ended says so before the guard does. */

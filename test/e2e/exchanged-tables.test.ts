@@ -1,7 +1,11 @@
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/index.ts';
-import { connect, createDatabase } from '../../src/database/index.ts';
+import { connect, createDatabase, newestClient, openSnapshot } from '../../src/database/index.ts';
 import type { PostgresSession, PostgresTarget } from '../../src/database/port.ts';
 import type { Homeserver, Inventory } from '../../src/homeserver/port.ts';
 import { backUpDatabase } from '../../src/jobs/backup-database.ts';
@@ -9,6 +13,7 @@ import { backUpOtherDatabases } from '../../src/jobs/backup-other-databases.ts';
 import { captureInstant, Setbacks } from '../../src/jobs/instant.ts';
 import { silent } from '../../src/observe/index.ts';
 import { startTestServer, type TestServer } from '../database/postgres.ts';
+import type { BackupWriter } from '../../src/repository/port.ts';
 import { makeRepository, type Fixture } from '../repository/fixture.ts';
 
 let server: TestServer;
@@ -112,6 +117,42 @@ describe.each([
 it('a table that was only written to, or that is new, is no reason to begin again', async () => {
   const write = () => sql(main, 'INSERT INTO changed VALUES (31); CREATE TABLE IF NOT EXISTS late ()');
   expect(await backUpBoth(write)).toEqual({ setbacks: [], ...SEEN });
+});
+
+it('the dump of another service’s database leaves no pg_dump behind when it cannot be stored', async () => {
+  await sql(other, `CREATE TABLE large AS SELECT repeat(md5(n::text), 40) FROM generate_series(1, 20000) n`);
+  const also = [{ name: 'other', database: 'other' }];
+  // Takes its time to end.
+  const clientDirectory = join(fixture.directory, 'slow-client');
+  await mkdir(clientDirectory);
+  const { path } = await newestClient('pg_dump');
+  const slow = `#!/bin/sh\ntrap '' TERM\ncase "$*" in *--version*) exec ${path} --version;; esac\n${path} "$@"\nsleep 2\n`;
+  await writeFile(join(clientDirectory, 'pg_dump'), slow, { mode: 0o755 });
+  const config = { database: { also, clientDirectory } } as unknown as Config;
+  const full = {
+    snapshotId: 'full1234',
+    addStream: async (stream: Readable) => {
+      await once(stream, 'readable');
+      stream.destroy();
+      throw new Error('the disk is full');
+    },
+  } as unknown as BackupWriter;
+  await using snapshot = await openSnapshot(other, 'full');
+  const attempt = {
+    snapshot,
+    others: [snapshot],
+    walPositions: ['', ''],
+    skewMs: 0,
+    lockWaitMs: 5000,
+    signal: new AbortController().signal,
+  };
+  const failing = backUpOtherDatabases(attempt, main, { writer: full, config, progress: silent });
+  await expect(failing).rejects.toThrow('the disk is full');
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const commands = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  );
+  expect(commands.filter((command) => command.includes(snapshot.snapshotId))).toEqual([]);
 });
 
 /** Until somebody waits for a table. */

@@ -156,6 +156,59 @@ describe('a backup that is in the way of a schema change', () => {
     expect(captured.capture.setbacks).toEqual(['pile-up']);
   });
 
+  it('gives way as one that was in the way, although a session of its run is another role’s, which it may see but not end', async () => {
+    await other.query(
+      `CREATE ROLE looker LOGIN PASSWORD 'looker-1' IN ROLE pg_read_all_data, pg_read_all_stats`,
+    );
+    await other.query(
+      'CREATE TABLE looked_at AS SELECT 1 AS one; SELECT lo_unlink(oid) FROM pg_largeobject_metadata',
+    );
+    const target = { ...source, user: 'looker', password: new Secret('looker-1') };
+    await using foreign = await connect(source, { applicationName: 'lifeboat:test:foreign' });
+    const waited: Promise<unknown>[] = [];
+    await using captured = await capture(
+      { yieldAfterMs: 500 },
+      async (attempt, number) => {
+        if (number > 1) return;
+        waited.push(other.query('DROP TABLE looked_at'));
+        await stalled(attempt);
+      },
+      target,
+    );
+    await Promise.all(waited);
+    expect(captured.capture.setbacks).toEqual(['pile-up']);
+    expect(await foreign.query('SELECT 1 AS there')).toEqual([{ there: 1 }]);
+  });
+
+  it('gives way on another server, which a database beside the homeserver’s is on', async () => {
+    const elsewhere = await startTestServer();
+    await using ended = new AsyncDisposableStack();
+    ended.defer(elsewhere.stop);
+    await using migration = await connect(elsewhere.admin, { applicationName: 'mas' });
+    await migration.query('CREATE TABLE users AS SELECT 1 AS one');
+    const waited: Promise<unknown>[] = [];
+    let first = true;
+    await using captured = await captureInstant(
+      {
+        target: source,
+        others: [elsewhere.admin],
+        runId: 'test',
+        patience: { yieldAfterMs: 500, lockTimeoutMs: 60_000 },
+        setbacks: new Setbacks(),
+        progress: () => undefined,
+      },
+      async ({ others: [snapshot], signal }) => {
+        if (!first) return;
+        first = false;
+        await snapshot!.session.query('SELECT FROM users');
+        waited.push(migration.query('ALTER TABLE users ADD COLUMN more text'));
+        await setTimeout(5000, undefined, { signal });
+      },
+    );
+    expect(captured.capture.setbacks).toEqual(['pile-up']);
+    await Promise.all(waited);
+  });
+
   it('does not give way to an index that is built beside it, behind which nobody waits', async () => {
     await using captured = await capture({ yieldAfterMs: 500 });
     const pid = await pidOf(other);

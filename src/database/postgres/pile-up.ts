@@ -28,8 +28,8 @@ export interface GuardOptions {
   readonly prefix: string;
   /** Nobody waits longer because of us. */
   readonly yieldAfterMs: number;
-  /** The session that holds the snapshot: without it the run cannot be finished. */
-  readonly holder: { readonly pid: number; readonly session: PostgresSession };
+  /** The session that holds the snapshot: without it the run cannot be finished. None where each snapshot ends with its dump. */
+  readonly holder?: { readonly pid: number; readonly session: PostgresSession } | undefined;
 }
 
 export interface PileUpGuard extends AsyncDisposable {
@@ -49,9 +49,11 @@ export function isYield(error: unknown): boolean {
 /**
  * Ends all of our sessions as soon as somebody has waited behind them for too long: a schema change that waits for a dump makes
  * every query after it wait as well, so that the homeserver would stand still until the dump is done. A terminated backend
- * gives its locks back at once, whatever pg_dump is doing. `session` is used by nobody else.
+ * gives its locks back at once, whatever pg_dump is doing. Those of another role may not be ended so, and one refusal would end none:
+ * they are closed from our side, by whoever heeds `signal`. `session` is used by nobody else.
  */
 export function guardAgainstPileUp(session: PostgresSession, options: GuardOptions): PileUpGuard {
+  const { holder } = options;
   const abort = new AbortController();
   const since = new Map<number, number>();
   const stopped = new AbortController();
@@ -64,15 +66,18 @@ export function guardAgainstPileUp(session: PostgresSession, options: GuardOptio
     for (const pid of pids) if (!since.has(pid)) since.set(pid, now);
     const longest = now - Math.min(now, ...since.values());
     if (longest < options.yieldAfterMs)
-      return (await holderIsThere()) ? undefined : await holderLost(options.holder.session);
+      return holder === undefined || (await isThere(holder.pid))
+        ? undefined
+        : await holderLost(holder.session);
     await session.query(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1 AND pid <> pg_backend_pid()',
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1 AND pid <> pg_backend_pid()
+         AND usename = current_user`,
       [`${options.prefix}%`],
     );
     return yielded(pids.size, [...new Set(waiting.map(({ table }) => table))], longest);
   };
-  const holderIsThere = async () =>
-    (await session.query('SELECT FROM pg_stat_activity WHERE pid = $1', [options.holder.pid])).length > 0;
+  const isThere = async (pid: number) =>
+    (await session.query('SELECT FROM pg_stat_activity WHERE pid = $1', [pid])).length > 0;
 
   const watching = (async () => {
     while (!stopped.signal.aborted) {
