@@ -88,6 +88,8 @@ export interface InventoryFile {
   readonly type?: 'file' | 'directory' | 'symlink';
   /** As ArchivedFile.inside. */
   readonly inside?: string;
+  /** Left out with a warning when it cannot be read: no restore needs it. */
+  readonly optional?: boolean;
 }
 
 export interface SigningKeyEntry extends PublicSigningKey {

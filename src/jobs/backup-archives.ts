@@ -13,11 +13,12 @@ export async function backUpArchives(
   inventory: Inventory,
   writer: BackupWriter,
   progress: Progress,
-): Promise<{ keys: KeysComponent; config: ConfigComponent }> {
+): Promise<{ keys: KeysComponent; config: ConfigComponent; warnings: readonly string[] }> {
+  const warnings: string[] = [];
   progress({ phase: 'keys', message: `sealing ${inventory.signingKeys.length} signing key(s)` });
-  const keys = await writer.addArchive(await readAll(inventory, 'keys'));
+  const keys = await writer.addArchive(await readAll(inventory, 'keys', warnings));
   progress({ phase: 'config', message: 'sealing configuration' });
-  const config = await writer.addArchive(await readAll(inventory, 'config'));
+  const config = await writer.addArchive(await readAll(inventory, 'config', warnings));
   return {
     keys: {
       archive: keys,
@@ -25,15 +26,27 @@ export async function backUpArchives(
       oldSigningKeys: oldSigningKeysBlock(inventory.signingKeys),
     },
     config: { archive: config, secrets: inventory.secrets.map(({ name, file }) => ({ name, file })) },
+    warnings,
   };
 }
 
-async function readAll(inventory: Inventory, component: InventoryFile['component']): Promise<ArchiveInput[]> {
+async function readAll(
+  inventory: Inventory,
+  component: InventoryFile['component'],
+  warnings: string[],
+): Promise<ArchiveInput[]> {
   const accounts = await readAccounts();
   const inputs: ArchiveInput[] = [];
   // One after the other: an admin's pattern may match thousands.
-  for (const file of inventory.files)
-    if (file.component === component) inputs.push(await readOne(file, accounts));
+  for (const file of inventory.files) {
+    if (file.component !== component) continue;
+    try {
+      inputs.push(await readOne(file, accounts));
+    } catch (error) {
+      if (file.optional !== true) throw error;
+      warnings.push(`${messageOf(error)}; it is left out`);
+    }
+  }
   return inputs;
 }
 
@@ -61,9 +74,16 @@ async function readOne(
       body: type === 'file' ? await readFile(path) : new Uint8Array(),
     };
   } catch (error) {
-    throw new LifeboatError('file-unreadable', `cannot read ${path} (${role}): ${messageOf(error)}`, {
-      hint: 'Let the user that runs lifeboat read it, or correct the path in the homeserver configuration.',
-      cause: error,
-    });
+    throw fileUnreadable({ path, role }, error);
   }
+}
+
+export function fileUnreadable(
+  { path, role }: Pick<InventoryFile, 'path' | 'role'>,
+  error: unknown,
+): LifeboatError {
+  return new LifeboatError('file-unreadable', `cannot read ${path} (${role}): ${messageOf(error)}`, {
+    hint: 'Let the user that runs lifeboat read it, or correct the path in the homeserver configuration.',
+    cause: error,
+  });
 }

@@ -29,7 +29,7 @@ import { backUpArchives } from './backup-archives.ts';
 import { backUpDatabase } from './backup-database.ts';
 import { compareIdentity } from './compare-identity.ts';
 import type { IdentityChange } from './identity-changes.ts';
-import { inventoryOf } from './inventory.ts';
+import { inventoryOf, requireReadable } from './inventory.ts';
 import { databaseHealth } from './database-health.ts';
 import {
   captureInstant,
@@ -115,6 +115,7 @@ export interface Sources {
 /** Connects and looks, writes nothing. Errors: those of discovery, `database-*`, `server-name-mismatch`, `media-unreadable`. */
 export async function planBackup(config: Config): Promise<BackupPlan> {
   const sources = await findSources(config);
+  await requireReadable(sources.inventory);
   await using session = await connect(sources.database, { applicationName: 'lifeboat:plan' });
   await sources.kind.facts(session, sources.inventory);
   if (!config.media.allowMissing) await sources.media.requireThere(sources.kind.catalogue(session));
@@ -134,6 +135,7 @@ export async function backup(options: BackupOptions): Promise<BackupOutcome> {
   const { config, progress } = options;
   progress({ phase: 'discover', message: 'reading the homeserver configuration' });
   const found = await findSources(config);
+  await requireReadable(found.inventory);
   const sources = { ...found, otherDatabases: await planOtherDatabases(config, found.database) };
   const notPurged = await purgeBeforeBackup(config.maintenance, options);
   const setbacks = new Setbacks();
@@ -286,7 +288,7 @@ async function backUpInstant(
     sample: options.sampleMedia ?? 0,
   });
   const heldBack = await instant.release();
-  const archives = await backUpArchives(sources.inventory, writer, progress);
+  const { warnings: leftOut, ...archives } = await backUpArchives(sources.inventory, writer, progress);
   await requireSameSchema(sources, database);
   const identity = await compareIdentity(
     {
@@ -329,6 +331,7 @@ async function backUpInstant(
         ...heldBack,
         ...value.warnings,
         ...health.alarms,
+        ...leftOut,
       ],
     },
     [...new Set([...options.tags, ...health.tags])],
@@ -345,7 +348,7 @@ async function backUpInstant(
   return {
     plan,
     commit,
-    warnings: heldBack,
+    warnings: [...heldBack, ...leftOut],
     omissions,
     agreement: media.agreement,
     changes: identity.changes,

@@ -1,6 +1,9 @@
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { findSurroundings, homeserverOf } from '../homeserver/index.ts';
 import type { Inventory, InventoryFile } from '../homeserver/port.ts';
+import { fileUnreadable } from './backup-archives.ts';
 import { findExtraFiles } from './extra-files.ts';
 
 /** Everything that lifeboat.yaml and homeserver.yaml lead to. Errors: those of discovery, `config-invalid`, `file-unreadable`. */
@@ -12,13 +15,16 @@ export async function inventoryOf(config: Config): Promise<Inventory> {
     ...(Object.keys(paths).length === 0 ? {} : { paths }),
     ...(container === undefined ? {} : { container }),
   });
-  const around = config.configuration.search ? await findSurroundings(found) : { files: [], secrets: [] };
+  const around = config.configuration.search
+    ? await findSurroundings(found)
+    : { files: [], secrets: [], warnings: [] };
   const extra = await findExtraFiles(config.configuration.extra);
+  const { files, warnings } = withoutLinksAbove(unique([...found.files, ...around.files, ...extra.files]));
   return {
     ...found,
-    files: unique([...found.files, ...around.files, ...extra.files]),
+    files,
     secrets: [...found.secrets, ...around.secrets],
-    warnings: [...found.warnings, ...extra.warnings],
+    warnings: [...found.warnings, ...around.warnings, ...extra.warnings, ...warnings],
   };
 }
 
@@ -26,4 +32,37 @@ export async function inventoryOf(config: Config): Promise<Inventory> {
 function unique(files: readonly InventoryFile[]): InventoryFile[] {
   const seen = new Set<string>();
   return files.filter(({ path }) => !seen.has(path) && seen.add(path));
+}
+
+/**
+ * A link that `config.extra` matches, and files that the homeserver reads through it: an archive holds the path either as a link or
+ * as a folder, and the files are what a restore needs.
+ */
+function withoutLinksAbove(files: readonly InventoryFile[]): { files: InventoryFile[]; warnings: string[] } {
+  const folders = new Map<string, string>();
+  for (const { path } of files)
+    for (let parent = dirname(path); !folders.has(parent); parent = dirname(parent))
+      folders.set(parent, path);
+  const inTheWay = files.filter(
+    ({ path, role, type }) => role === 'extra' && type !== 'directory' && folders.has(path),
+  );
+  return {
+    files: files.filter((file) => !inTheWay.includes(file)),
+    warnings: inTheWay.map(
+      ({ path }) =>
+        `config.extra: ${path} is a link, and ${folders.get(path)} is kept below it: the link is left out; name the directory that it leads to`,
+    ),
+  };
+}
+
+/** Before the hours of a dump, not after them. Errors: `file-unreadable`. */
+export async function requireReadable({ files }: Pick<Inventory, 'files'>): Promise<void> {
+  for (const file of files) {
+    if (file.optional === true || (file.type ?? 'file') !== 'file') continue;
+    try {
+      await (await open(file.path)).close();
+    } catch (error) {
+      throw fileUnreadable(file, error);
+    }
+  }
 }

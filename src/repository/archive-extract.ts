@@ -68,6 +68,11 @@ interface MatchedFile {
   readonly body: Uint8Array;
 }
 
+/** What the reader would say of this archive, without writing anything. Errors: as `extractArchive`, those of the archive. */
+export function requireExtractable(tar: Uint8Array, declared: readonly ArchivedFile[]): void {
+  matchMembers(tar, declared);
+}
+
 function matchMembers(tar: Uint8Array, declared: readonly ArchivedFile[]): MatchedFile[] {
   // Only paths that are declared, and so checked, are ever accepted.
   const awaited = declaredByPath(declared);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import { extractArchive, requireSafePath, unsafe } from './archive-extract.ts';
+import { extractArchive, requireExtractable, requireSafePath, unsafe } from './archive-extract.ts';
 import type { ArchivedFile } from './manifest.ts';
 import type { ArchiveInput } from './port.ts';
 import { endOfTar, fitsLink, fitsUstar, paddingAfter, tarHeader, type TarEntry } from './ustar.ts';
@@ -29,7 +29,7 @@ const TAR_TYPES: Readonly<Record<'file' | 'directory' | 'symlink', TarEntry['typ
   symlink: 'SymbolicLink',
 };
 
-/** Errors: `archive-unsafe` for a path that could not be extracted again, or that stands there twice. */
+/** Errors: `archive-unsafe` for what could not be extracted again: the backup is to fail tonight, not the restore. */
 export async function buildArchive(
   files: readonly ArchiveInput[],
 ): Promise<{ tar: Uint8Array; files: ArchivedFile[] }> {
@@ -57,5 +57,7 @@ export async function buildArchive(
       sha256: createHash('sha256').update(body).digest('hex'),
     });
   }
-  return { tar: Buffer.concat([...parts, endOfTar]), files: archived };
+  const tar = Buffer.concat([...parts, endOfTar]);
+  requireExtractable(tar, archived);
+  return { tar, files: archived };
 }

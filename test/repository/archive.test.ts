@@ -179,6 +179,17 @@ describe('an archive', () => {
     const inputs = paths.map((path) => ({ ...input('/x', 'x'), path }));
     await expect(buildArchive(inputs)).rejects.toMatchObject({ code: 'archive-unsafe' });
   });
+
+  it('is not built when no restore would accept it: a link with a file below it, a link where a restore reads', async () => {
+    const link = { ...input('/etc/x', ''), role: 'extra', type: 'symlink', target: '/srv' } as const;
+    await expect(buildArchive([link, input('/etc/x/file', 'x')])).rejects.toMatchObject({
+      code: 'archive-unsafe',
+      message: expect.stringContaining('"etc/x" as a symlink and as a folder'),
+    });
+    await expect(buildArchive([{ ...link, role: 'signing-key' }])).rejects.toMatchObject({
+      code: 'archive-unsafe',
+    });
+  });
 });
 
 describe('a hostile archive', () => {

@@ -8,6 +8,7 @@ import { findUnits } from './systemd.ts';
 export interface Surroundings {
   readonly files: readonly InventoryFile[];
   readonly secrets: readonly SecretEntry[];
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -31,14 +32,27 @@ export async function findSurroundings(
   const environment = [...new Set([...units.environment, ...(compose?.environmentFiles ?? [])])];
   const as =
     (role: string) =>
-    (path: string): InventoryFile => ({ path: machine.at(path), role, component: 'config' });
+    (path: string): InventoryFile => ({
+      path,
+      role,
+      component: 'config',
+      optional: true,
+    });
+  const found = [
+    ...[...units.units, ...(compose?.files ?? [])].map(as('service-unit')),
+    ...environment.map(as('environment')),
+    ...proxy.files.map(as('reverse-proxy')),
+    ...wellKnown.map(as('well-known')),
+  ];
+  const [readable, warnings]: [InventoryFile[], string[]] = [[], []];
+  for (const file of found) {
+    const path = machine.at(file.path);
+    if (await machine.mayRead(file.path)) readable.push({ ...file, path });
+    else warnings.push(`${path} (${file.role}) cannot be read and is left out`);
+  }
   return {
-    files: [
-      ...[...units.units, ...(compose?.files ?? [])].map(as('service-unit')),
-      ...environment.map(as('environment')),
-      ...proxy.files.map(as('reverse-proxy')),
-      ...wellKnown.map(as('well-known')),
-    ],
+    files: readable,
+    warnings,
     secrets: (await Promise.all(environment.map((path) => secretsOf(machine, path)))).flat(),
   };
 }

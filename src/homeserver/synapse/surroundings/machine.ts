@@ -1,4 +1,4 @@
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { open, readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
@@ -10,6 +10,8 @@ export interface Machine {
   /** Names, sorted; none when there is no such directory. */
   list(path: string): Promise<string[]>;
   kindOf(path: string): Promise<'file' | 'directory' | undefined>;
+  /** Whether this user may read a file that is there. */
+  mayRead(path: string): Promise<boolean>;
   /** Where this machine's path really lies: for whoever must open it. */
   at(path: string): string;
 }
@@ -32,6 +34,12 @@ export function machineAt(root: string): Machine {
       const found = await statOf(path);
       if (found?.isDirectory() === true) return 'directory';
       return found?.isFile() === true ? 'file' : undefined;
+    },
+    async mayRead(path) {
+      // Opened, for access(2) asks for another user where a service has changed its own.
+      const file = await open(at(path)).catch(() => undefined);
+      await file?.close();
+      return file !== undefined;
     },
   };
 }

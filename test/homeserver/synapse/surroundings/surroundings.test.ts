@@ -1,7 +1,10 @@
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findSurroundings } from '../../../../src/homeserver/index.ts';
 import type { InventoryFile, Listener } from '../../../../src/homeserver/port.ts';
 import { environmentFiles } from '../../../../src/homeserver/synapse/surroundings/systemd.ts';
+import { asOrdinaryUser } from '../../../jobs/ordinary-user.ts';
 import { tree } from '../tree.ts';
 
 const LISTENER: Listener = { port: 8008, tls: false, resources: ['client'], bindAddresses: ['127.0.0.1'] };
@@ -21,6 +24,23 @@ async function around(
 }
 
 describe('what surrounds a homeserver', () => {
+  it('is left out with a warning where it cannot be read, as the secrets of a unit of root', async () => {
+    const root = await tree({
+      'lib/systemd/system/matrix-synapse.service': '[Service]\nEnvironmentFile=/etc/synapse.env\n',
+      'etc/synapse.env': 'TOKEN=hush-hush\n',
+    });
+    await chmod(root, 0o755);
+    await chmod(join(root, 'lib/systemd/system/matrix-synapse.service'), 0o644);
+    await chmod(join(root, 'etc/synapse.env'), 0o000);
+    const found = await asOrdinaryUser(() =>
+      findSurroundings({ serverName: 'example.org', listeners: [LISTENER], files: [] }, root),
+    );
+    expect(found.files.map(({ role }) => role)).toEqual(['service-unit']);
+    expect(found.warnings).toEqual([
+      `${join(root, 'etc/synapse.env')} (environment) cannot be read and is left out`,
+    ]);
+  });
+
   it('is its unit with drop-ins, its workers’ units, and the environment files that they name', async () => {
     const { files, secrets } = await around({
       'lib/systemd/system/matrix-synapse.service':
