@@ -4,7 +4,7 @@ import { oldSigningKeysBlock } from '../homeserver/index.ts';
 import type { Inventory, InventoryFile } from '../homeserver/port.ts';
 import type { Progress } from '../observe/progress.ts';
 import { readAccounts, type Accounts } from '../repository/accounts.ts';
-import { archivePath } from '../repository/archive.ts';
+import { archivePath, fitsLink } from '../repository/archive.ts';
 import type { ConfigComponent, KeysComponent } from '../repository/manifest.ts';
 import type { ArchiveInput, BackupWriter } from '../repository/port.ts';
 
@@ -70,12 +70,18 @@ async function readOne(
       ...(group === undefined ? {} : { group }),
       ...(inside === undefined ? {} : { inside }),
       ...(type === 'file' ? {} : { type }),
-      ...(type === 'symlink' ? { target: await readlink(path) } : {}),
+      ...(type === 'symlink' ? { target: await targetOf(path) } : {}),
       body: type === 'file' ? await readFile(path) : new Uint8Array(),
     };
   } catch (error) {
     throw fileUnreadable({ path, role }, error);
   }
+}
+
+async function targetOf(path: string): Promise<string> {
+  const target = await readlink(path);
+  if (!fitsLink(target)) throw new Error('the target of the link is too long for an archive');
+  return target;
 }
 
 export function fileUnreadable(

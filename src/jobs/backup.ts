@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 /**
  * One backup: discover, plan, then stream the components of one instant into the repository and commit.
  * Everything that reads the database does so inside one exported snapshot; media are copied after the dump, so that every
@@ -42,6 +41,7 @@ import {
 } from './instant.ts';
 import { backUpAgreed, type Agreement } from './media/agreement.ts';
 import { purgeBeforeBackup } from './maintenance/before-backup.ts';
+import { seenMediaFile } from './run/state-name.ts';
 import { mediaStrategy, type MediaStrategy } from './media/strategy.ts';
 import {
   backUpOtherDatabases,
@@ -275,7 +275,7 @@ async function backUpInstant(
     classes: config.media.classes,
     writer,
     repositoryId: options.repository.id,
-    seenFile: join(config.repository.stateDirectory, 'media', `${options.repository.id}.seen`),
+    seenFile: seenMediaFile(config.repository.stateDirectory, options.repository.id, config.file),
     compareEveryMs: options.compareMedia === true ? 0 : config.media.compareEveryMs,
     now: new Date(),
     progress,
@@ -296,7 +296,7 @@ async function backUpInstant(
       homeserver: { kind: sources.kind.kind, version: sources.version },
       facts: database.invariants.facts,
     },
-    config.repository,
+    config,
     options.repository.id,
   );
   const health = await databaseHealth({
@@ -337,22 +337,17 @@ async function backUpInstant(
     [...new Set([...options.tags, ...health.tags])],
     media.requireKept,
   );
-  await identity.remember();
+  const notRemembered = await identity.remember();
   const { unprotected } = commit;
   const omissions = [
     ...media.omissions,
     ...health.alarms,
     ...(await health.finish()),
+    ...notRemembered,
     ...(unprotected === undefined ? [] : [`Object Lock was not extended: ${unprotected}`]),
   ];
-  return {
-    plan,
-    commit,
-    warnings: [...heldBack, ...leftOut],
-    omissions,
-    agreement: media.agreement,
-    changes: identity.changes,
-  };
+  const warnings = [...heldBack, ...leftOut];
+  return { plan, commit, warnings, omissions, agreement: media.agreement, changes: identity.changes };
 }
 
 /** Errors: as `planBackup`, without those of the database. */

@@ -90,8 +90,10 @@ function secrets(before: LastSeen, now: LastSeen): IdentityChange[] {
   const which = (test: (was: string | undefined, is: string | undefined) => boolean) =>
     names.filter((name) => test(before.secrets[name], now.secrets[name])).join(', ');
   const changed = which((was, is) => was !== undefined && is !== undefined && was !== is);
-  const gone = which((was, is) => was !== undefined && is === undefined);
-  const added = which((was, is) => was === undefined && is !== undefined);
+  // A fingerprint is of name and value: the same one elsewhere is a secret that was moved to another file.
+  const [had, have] = [new Set(Object.values(before.secrets)), new Set(Object.values(now.secrets))];
+  const gone = which((was, is) => was !== undefined && is === undefined && !have.has(was));
+  const added = which((was, is) => was === undefined && is !== undefined && !had.has(is));
   return [
     ...(changed === ''
       ? []

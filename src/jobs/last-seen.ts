@@ -5,6 +5,7 @@ import { z } from '../config/zod.ts';
 import type { Inventory } from '../homeserver/port.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import { ensurePrivateDirectory, writeDurably } from '../storage/durable-file.ts';
+import { stateName } from './run/state-name.ts';
 
 /**
  * What the last backup of this host saw of the homeserver's identity: the host cannot read the manifests that it wrote. Of secrets only
@@ -20,6 +21,7 @@ const lastSeenSchema = z.strictObject({
   signing_keys: z.record(z.string(), z.string()),
   old_signing_keys: z.array(z.string()),
   schema: z.record(z.string(), z.union([z.number(), z.string()])),
+  /** `password_config.pepper (/etc/matrix-synapse/homeserver.yaml)`: two files may have secrets of one name. */
   secrets: z.record(z.string(), z.string()),
 });
 
@@ -49,7 +51,7 @@ export function lastSeenOf({ inventory, homeserver, facts }: Seen, key: Buffer, 
     old_signing_keys: typeof old === 'object' && old !== null ? Object.keys(old).toSorted() : [],
     schema: Object.fromEntries(SCHEMA_FACTS.flatMap((name) => (name in facts ? [[name, facts[name]!]] : []))),
     secrets: Object.fromEntries(
-      inventory.secrets.map(({ name, value }) => [name, print(name, value.reveal())]),
+      inventory.secrets.map(({ name, file, value }) => [`${name} (${file})`, print(name, value.reveal())]),
     ),
   };
 }
@@ -61,8 +63,9 @@ export async function fingerprintKey(hostKeyFile: string): Promise<Buffer> {
     .digest();
 }
 
-export function lastSeenFile(stateDirectory: string, repositoryId: string): string {
-  return join(stateDirectory, 'identity', `${repositoryId}.json`);
+/** Of one homeserver: see `stateName`. */
+export function lastSeenFile(stateDirectory: string, repositoryId: string, configFile: string): string {
+  return join(stateDirectory, 'identity', `${stateName(repositoryId, configFile)}.json`);
 }
 
 /** Undefined: nothing is remembered, or nothing that can be read: as at the first backup. */

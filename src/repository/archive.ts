@@ -5,7 +5,7 @@ import type { ArchivedFile } from './manifest.ts';
 import type { ArchiveInput } from './port.ts';
 import { endOfTar, fitsLink, fitsUstar, paddingAfter, tarHeader, type TarEntry } from './ustar.ts';
 
-export { extractArchive };
+export { extractArchive, fitsLink };
 
 /**
  * Archives of keys and configuration: a plain tar that any tar can open, and in the manifest the list of what must be in it.

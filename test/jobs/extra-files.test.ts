@@ -61,6 +61,19 @@ describe('files that lifeboat.yaml names by pattern', () => {
     });
   });
 
+  it('are left out with a warning where an archive cannot hold them: a long link, names that are not UTF-8', async () => {
+    await symlink('x/'.repeat(60), join(root, 'coturn/long'));
+    const odd = (name: string) => Buffer.concat([Buffer.from(`${root}/coturn/${name}`), Buffer.from([0xff])]);
+    await writeFile(odd('name'), '');
+    await symlink(Buffer.from([0xff]), join(root, 'coturn/odd'));
+    const { files, warnings } = await findExtraFiles([`${root}/coturn`, `${root}/coturn/nam*`]);
+    expect(files.map(({ path }) => path.slice(root.length + 1))).not.toContain('coturn/long');
+    expect(files).toHaveLength(6);
+    expect(warnings.join('\n')).toMatch(/coturn\/long is a link to more than 100 bytes/);
+    expect(warnings.join('\n')).toMatch(/has a name that is not UTF-8 and is left out/);
+    expect(warnings.join('\n')).toMatch(/coturn\/odd is a link .* not UTF-8, and is left out/);
+  });
+
   it('are refused by a relative pattern', async () => {
     await expect(findExtraFiles(['coturn/*'])).rejects.toMatchObject({ code: 'config-invalid' });
   });

@@ -2,7 +2,9 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Config } from '../../src/config/index.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { compareIdentity } from '../../src/jobs/compare-identity.ts';
 import { identityChanges } from '../../src/jobs/identity-changes.ts';
 import {
   lastSeenFile,
@@ -22,9 +24,9 @@ const key = (keyId: string, publicKey = `public half of ${keyId}`) => ({
   file: '/etc/signing.key',
   seed: new Secret('seed of the test, never written'),
 });
-const secret = (name: string, value: string) => ({
+const secret = (name: string, value: string, file = '/etc/homeserver.yaml') => ({
   name,
-  file: '/etc/homeserver.yaml',
+  file,
   value: new Secret(value),
 });
 
@@ -37,8 +39,8 @@ interface Parts {
   readonly version?: string;
 }
 
-function seen(parts: Parts = {}, hostKey = KEY) {
-  const value: Seen = {
+function valueOf(parts: Parts = {}): Seen {
+  return {
     inventory: {
       serverName: parts.serverName ?? 'example.org',
       signingKeys: parts.keys ?? [key('ed25519:a_1')],
@@ -48,7 +50,10 @@ function seen(parts: Parts = {}, hostKey = KEY) {
     homeserver: { kind: 'synapse', version: parts.version ?? '1.163.2' },
     facts: { schema_version: parts.schema ?? 94, users: 3 },
   };
-  return lastSeenOf(value, hostKey, NOW);
+}
+
+function seen(parts: Parts = {}, hostKey = KEY) {
+  return lastSeenOf(valueOf(parts), hostKey, NOW);
 }
 
 const changes = (after: Parts, before: Parts = {}) => identityChanges(seen(before), seen(after));
@@ -90,10 +95,12 @@ describe('what changed since the last backup', () => {
     expect(found.map(({ text, alarm }) => [alarm, text])).toEqual([
       [
         true,
-        expect.stringMatching(/other values: password_config\.pepper; with another pepper nobody can log in/),
+        expect.stringMatching(
+          /other values: password_config\.pepper \(\/etc\/homeserver\.yaml\); with another pepper nobody can log in/,
+        ),
       ],
       [true, expect.stringContaining('these secrets are gone: form_secret')],
-      [false, 'since the last backup: these secrets are new: new'],
+      [false, 'since the last backup: these secrets are new: new (/etc/homeserver.yaml)'],
     ]);
     expect(JSON.stringify(found)).not.toContain('another pepper"');
   });
@@ -111,10 +118,62 @@ describe('what changed since the last backup', () => {
   });
 });
 
+describe('secrets of one name in two files', () => {
+  const two = (first: string, second: string) => ({
+    secrets: [
+      secret('environment TOKEN', first, '/etc/a.env'),
+      secret('environment TOKEN', second, '/etc/b.env'),
+    ],
+  });
+
+  it('are told apart: when either changes that is an alarm with its file', () => {
+    expect(changes(two('x', '2'), two('1', '2')).map(({ text }) => text)).toEqual([
+      expect.stringMatching(/other values: environment TOKEN \(\/etc\/a\.env\)$/),
+    ]);
+  });
+
+  it('are the same when one moves to another file with its value', () => {
+    const moved = { secrets: [secret('form_secret', '1', '/etc/conf.d/secrets.yaml')] };
+    expect(changes(moved, { secrets: [secret('form_secret', '1')] })).toEqual([]);
+  });
+});
+
 describe('what a host remembers', () => {
+  it('is of each homeserver by itself, where several share state directory and repository', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'lifeboat-seen-'));
+    await writeFile(join(directory, 'host.key'), 'key of the test');
+    const night = async (configFile: string, serverName: string) => {
+      const repository = { stateDirectory: directory, hostKeyFile: join(directory, 'host.key') };
+      const config = { file: configFile, repository } as unknown as Config;
+      const { changes: found, remember } = await compareIdentity(
+        valueOf({ serverName }),
+        config,
+        'repository-1',
+      );
+      return [...found, ...(await remember())];
+    };
+    for (let run = 0; run < 2; run += 1) {
+      expect(await night('/etc/lifeboat/one.yaml', 'one.example')).toEqual([]);
+      expect(await night('/etc/lifeboat/two.yaml', 'two.example')).toEqual([]);
+    }
+    expect(await night('/etc/lifeboat/two.yaml', 'one.example')).toMatchObject([{ what: 'server-name' }]);
+    await rm(directory, { recursive: true });
+  });
+
+  it('is an omission when it cannot be written: the snapshot is there all the same', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'lifeboat-seen-'));
+    await writeFile(join(directory, 'host.key'), 'key of the test');
+    await writeFile(join(directory, 'identity'), 'no directory');
+    const repository = { stateDirectory: directory, hostKeyFile: join(directory, 'host.key') };
+    const config = { file: '/etc/lifeboat.yaml', repository } as unknown as Config;
+    const { remember } = await compareIdentity(valueOf(), config, 'repository-1');
+    expect(await remember()).toEqual([expect.stringContaining('the snapshot is stored, but not what')]);
+    await rm(directory, { recursive: true });
+  });
+
   it('holds no secret and no hash that another host could compare, is private, and comes back as it was', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'lifeboat-seen-'));
-    const file = lastSeenFile(directory, 'repository-1');
+    const file = lastSeenFile(directory, 'repository-1', '/etc/lifeboat.yaml');
     expect(await readLastSeen(file)).toBeUndefined();
     await writeLastSeen(file, seen());
     expect(await readLastSeen(file)).toEqual(seen());

@@ -81,4 +81,20 @@ describe('the files of a backup', () => {
       }),
     );
   });
+
+  it('that a pattern matched may go before they are read, which is a warning; what may not be read fails at once', async () => {
+    await mkdir(join(root, 'extra'));
+    for (const name of ['stays', 'goes']) await writeFile(join(root, 'extra', name), name);
+    const found = await inventory([join(root, 'extra/*')]);
+    await rm(join(root, 'extra/goes'));
+    await requireReadable(found);
+    const { config, warnings } = await archived(found);
+    expect(config.map(({ source }) => source)).toContain(join(root, 'extra/stays'));
+    expect(warnings).toEqual([expect.stringMatching(/extra\/goes .*ENOENT.*; it is left out$/)]);
+    await chmod(join(root, 'extra/stays'), 0o000);
+    const extra = { files: found.files.filter(({ role }) => role === 'extra') };
+    await asOrdinaryUser(() =>
+      expect(requireReadable(extra)).rejects.toMatchObject({ code: 'file-unreadable' }),
+    );
+  });
 });

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { RsyncSettings } from '../../config/index.ts';
 import { LifeboatError } from '../../core/errors.ts';
 import { requireProgram } from '../../exec/index.ts';
@@ -121,7 +121,7 @@ async function backUpByRsync(run: MediaRun, settings: RsyncSettings, ends: Ends)
 
 /** The one that an interrupted run of this machine has left, or a new one. */
 async function openPartial(run: MediaRun, target: Tree, base: string): Promise<string> {
-  const runningFile = join(dirname(run.seenFile), `${base}.rsync.json`);
+  const runningFile = join(dirname(run.seenFile), `${basename(run.seenFile, '.seen')}.rsync.json`);
   const place = `${target.location}/${base}`;
   const left = leftBehind(runningFile, place);
   const isThere = left !== undefined && (await target.names(`${base}/${left}`)) !== undefined;

@@ -6,6 +6,7 @@ import type { Clock } from '../../core/clock.ts';
 import { LifeboatError, messageOf } from '../../core/errors.ts';
 import { formatDuration } from '../../core/units.ts';
 import { isAlive, parseOwner, thisProcess, type LockOwner } from './lock-owner.ts';
+import { stateName } from './state-name.ts';
 
 /**
  * One run of a job at a time, for each repository and lifeboat.yaml of this machine. It saves work and load, not data: the
@@ -113,8 +114,7 @@ function locksDirectory(stateDirectory: string): string {
 }
 
 function lockName({ job, repositoryId, configFile }: LockOptions): string {
-  const place = createHash('sha256').update(configFile).digest('hex').slice(0, 12);
-  return `${repositoryId}-${place}-${job}${SUFFIX}`;
+  return `${stateName(repositoryId, configFile)}-${job}${SUFFIX}`;
 }
 
 function held({ clock, job }: LockOptions, { file, owner, alive }: FoundLock): LifeboatError {
