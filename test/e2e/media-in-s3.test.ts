@@ -112,7 +112,6 @@ describe('media of which some lie only in the bucket, and some only on the disk'
     expect(outcome.omissions).toEqual([
       expect.stringMatching(new RegExp(`gone, and the snapshot has .* ${gone}$`)),
     ]);
-    await server.admin.send(new DeleteObjectCommand({ Bucket: bucket, Key: PREFIX + stray }));
   });
 
   it('are named as clients call them, also those of other servers, by backup and show', async () => {
@@ -135,6 +134,8 @@ describe('media of which some lie only in the bucket, and some only on the disk'
     const shown = await run('show', 'latest', ...identity());
     for (const uri of missing) expect(shown.stdout).toContain(`without file: ${uri}`);
     await session.query('DELETE FROM remote_media_cache');
+    const stray = `${PREFIX}local_content/ZZ/zz/stray`;
+    await server.admin.send(new DeleteObjectCommand({ Bucket: bucket, Key: stray }));
   });
 
   it('are read again as a sample, and a file that was damaged since it was stored is named', async () => {
