@@ -32,7 +32,13 @@ export { tableDigest } from './postgres/digest.ts';
 export { assertEmpty, createDatabase } from './postgres/empty.ts';
 export { detectDumpFormat, type DumpFormat } from './postgres/dump-format.ts';
 export { codeInDatabase, codeInListing, type DatabaseCode } from './postgres/code.ts';
-export { pgListArgv, pgRestoreArgv, psqlFileArgv, requireHarmlessContents } from './postgres/restore.ts';
+export {
+  pgListArgv,
+  pgRestoreArgv,
+  restorePasses,
+  psqlFileArgv,
+  requireHarmlessContents,
+} from './postgres/restore.ts';
 export { isSchemaChange } from './postgres/schema-change.ts';
 export { exclusiveLocks, givenUp, setbackOf, standbyHint, type Setback } from './postgres/begin-again.ts';
 export { guardAgainstPileUp } from './postgres/pile-up.ts';

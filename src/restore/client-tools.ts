@@ -16,10 +16,11 @@ export async function requireGoodContents(
   pgRestore: string,
   { file, called }: { readonly file: string; readonly called: string },
   context: RestoreContext,
-): Promise<void> {
+): Promise<string> {
   const listing = await runClient(context, pgListArgv(pgRestore, file), 'reading the contents of the dump');
   requireHarmlessContents(listing, called);
   requireOwnCode(listing, context);
+  return listing;
 }
 
 /** The first thing that pg_restore 17 says to a server, and older ones do not know (measured: 18.4 on 13 to 16). */

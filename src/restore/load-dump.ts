@@ -2,9 +2,15 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { LifeboatError, messageOf } from '../core/errors.ts';
-import { detectDumpFormat, newestClient, pgRestoreArgv, psqlFileArgv } from '../database/index.ts';
+import {
+  detectDumpFormat,
+  newestClient,
+  pgRestoreArgv,
+  psqlFileArgv,
+  restorePasses,
+} from '../database/index.ts';
 import { requireGoodContents, runClient } from './client-tools.ts';
 import type { RestoreContext } from './context.ts';
 import { makeMentionedRoles } from './dump-roles.ts';
@@ -43,12 +49,19 @@ async function loadArchive(file: string, context: RestoreContext): Promise<void>
   const { target, source } = context;
   const { path } = await newestClient('pg_restore', target.clientDirectory, source.dumpMajor);
   await context.handOver(file);
-  await requireGoodContents(path, { file, called: file }, context);
-  await runClient(
-    context,
-    pgRestoreArgv(path, context.target.database.database, { file, jobs: availableParallelism() }),
-    'pg_restore',
-  );
+  const listing = await requireGoodContents(path, { file, called: file }, context);
+  const { database } = target.database;
+  const jobs = availableParallelism();
+  const passes = restorePasses(listing);
+  if (passes === undefined)
+    await runClient(context, pgRestoreArgv(path, database, { file, jobs }), 'pg_restore');
+  for (const [index, { list, parallel }] of (passes ?? []).entries()) {
+    const listFile = `${file}.list-${index}`;
+    await writeFile(listFile, list, { mode: 0o600 });
+    await context.handOver(listFile);
+    const argv = pgRestoreArgv(path, database, { file, jobs: parallel ? jobs : 1, list: listFile });
+    await runClient(context, argv, 'pg_restore');
+  }
 }
 
 async function loadPlain(file: string, context: RestoreContext): Promise<void> {
