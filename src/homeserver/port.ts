@@ -12,6 +12,8 @@ export interface Homeserver {
   readonly excludedTableData: readonly string[];
   /** Kind-specific facts, inside the caller's transaction. Errors: `database-foreign`, `server-name-mismatch`. */
   facts(db: PostgresSession, inventory: Pick<Inventory, 'serverName'>): Promise<KindFacts>;
+  /** The fact `schema_version` as it is now, without measuring the others. */
+  schemaVersion(db: PostgresSession): Promise<number>;
   /** Of these media classes; by default what cannot be fetched again: local content and thumbnails. */
   readonly rowRules: RowRules;
   catalogue(db: PostgresSession, classes?: readonly string[]): MediaCatalogue;

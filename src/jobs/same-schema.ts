@@ -1,20 +1,19 @@
 import { LifeboatError } from '../core/errors.ts';
 import { connect } from '../database/index.ts';
 import type { PostgresTarget } from '../database/port.ts';
-import type { Homeserver, Inventory } from '../homeserver/port.ts';
+import type { Homeserver } from '../homeserver/port.ts';
 import type { DatabaseComponent } from '../repository/manifest.ts';
 
 interface Sources {
-  readonly kind: Pick<Homeserver, 'facts'>;
-  readonly inventory: Inventory;
+  readonly kind: Pick<Homeserver, 'schemaVersion'>;
   readonly database: PostgresTarget;
 }
 
 /** A homeserver that was upgraded in the middle of the run migrates its schema: dump and facts would not belong together. */
 export async function requireSameSchema(sources: Sources, database: DatabaseComponent): Promise<void> {
   await using session = await connect(sources.database, { applicationName: 'lifeboat:schema' });
-  const { facts } = await sources.kind.facts(session, sources.inventory);
-  const [before, after] = [database.invariants.facts['schema_version'], facts['schema_version']];
+  const before = database.invariants.facts['schema_version'];
+  const after = await sources.kind.schemaVersion(session);
   if (before === after) return;
   throw new LifeboatError(
     'database-dump-failed',

@@ -7,6 +7,8 @@ import { hasColumn, readSchema, type Schema } from './schema.ts';
 /** An empty database is what Synapse starts on happily, with a fresh schema: "it is up" would prove nothing (SYNAPSE.md section 5). */
 const OWN_TABLES = ['events', 'event_json', 'users', 'rooms', 'schema_version'];
 
+const SCHEMA_VERSION = 'SELECT max(version) FROM schema_version';
+
 /** Counts: fact -> SQL; `$1` is `:server.name`. Only what a restore must bring back unchanged. */
 const COUNTS: readonly (readonly [fact: string, table: string, sql: string])[] = [
   ['users', 'users', 'SELECT count(*) FROM users'],
@@ -35,7 +37,7 @@ const COUNTS: readonly (readonly [fact: string, table: string, sql: string])[] =
   ['devices', 'devices', 'SELECT count(*) FROM devices'],
   ['access_tokens', 'access_tokens', 'SELECT count(*) FROM access_tokens'],
   ['background_updates_pending', 'background_updates', 'SELECT count(*) FROM background_updates'],
-  ['schema_version', 'schema_version', 'SELECT max(version) FROM schema_version'],
+  ['schema_version', 'schema_version', SCHEMA_VERSION],
   ['schema_compat_version', 'schema_compat_version', 'SELECT max(compat_version) FROM schema_compat_version'],
   ['max_stream_ordering', 'events', 'SELECT coalesce(max(stream_ordering), 0) FROM events'],
   // Rows that lack their partner; `|| ''` keeps the query off the indexes, which may name rows that are lost, and hashes instead.
@@ -171,4 +173,10 @@ async function newestEventTs(session: PostgresSession): Promise<number | null> {
     'SELECT coalesce(received_ts, origin_server_ts) AS ts FROM events WHERE stream_ordering = (SELECT max(stream_ordering) FROM events)',
   );
   return rows[0] === undefined ? null : Number(rows[0].ts);
+}
+
+/** The fact `schema_version` alone: all facts read the largest tables. */
+export async function synapseSchemaVersion(session: PostgresSession): Promise<number> {
+  const [row] = await session.query<{ version: number | null }>(`SELECT (${SCHEMA_VERSION}) AS version`);
+  return row?.version ?? 0;
 }

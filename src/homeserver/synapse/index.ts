@@ -2,7 +2,7 @@ import type { Homeserver } from '../port.ts';
 import { synapseCatalogue } from './catalogue.ts';
 import { EXCLUDED_TABLE_DATA } from './cleanse.ts';
 import { discoverSynapse } from './discover.ts';
-import { synapseFacts } from './facts.ts';
+import { synapseFacts, synapseSchemaVersion } from './facts.ts';
 import { ROW_RULES } from './row-rules.ts';
 import { mediaUris } from './media-uris.ts';
 
@@ -12,6 +12,7 @@ export const synapse: Homeserver = {
   discover: discoverSynapse,
   excludedTableData: EXCLUDED_TABLE_DATA,
   facts: synapseFacts,
+  schemaVersion: synapseSchemaVersion,
   rowRules: ROW_RULES,
   catalogue: synapseCatalogue,
   mediaUris,
